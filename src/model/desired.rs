@@ -1,0 +1,30 @@
+//! What should run, ready to be compared with what does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::instance::{BuildDigest, Program, SpecHash};
+use super::name::ServiceName;
+use super::platform::ServiceSpec;
+
+/// The wish of the whole platform.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Desired {
+    pub services: BTreeMap<ServiceName, DesiredService>,
+}
+
+/// One service's wish: `replicas` instances, all of the same hash.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DesiredService {
+    pub spec: ServiceSpec,
+    pub digest: BuildDigest,
+    /// Whether what `digest` names has to be built first.
+    pub needs_build: bool,
+    pub program: Program,
+    /// Variables that are part of the hash, sorted by name.
+    pub environment: Vec<(String, String)>,
+    pub hash: SpecHash,
+    pub replicas: u16,
+    /// How long requests in flight may keep a withdrawn instance.
+    pub drain: Duration,
+}

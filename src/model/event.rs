@@ -1,0 +1,116 @@
+//! What happened: one stream, many readers (progress, logs, history). Nobody parses strings out of
+//! it, and its JSON form is what the admin socket carries.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened to a running platform.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: SystemTime,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// Every kind of thing that can happen. `service` and `instance` are names as shown to people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The gateway takes requests at `url`.
+    GatewayListening {
+        url: String,
+    },
+    /// A plan was made; zero steps means that nothing differs.
+    Planned {
+        steps: usize,
+        services: Vec<String>,
+    },
+    StepStarted {
+        service: String,
+        step: StepKind,
+        subject: String,
+    },
+    StepFinished {
+        service: String,
+        step: StepKind,
+        subject: String,
+        took: Duration,
+    },
+    /// A step failed. The service's earlier generation, if any, still serves.
+    StepFailed {
+        service: String,
+        step: StepKind,
+        subject: String,
+        failure: Failure,
+    },
+    /// A line that a build printed.
+    BuildOutput {
+        service: String,
+        line: String,
+    },
+    /// An instance stopped by itself.
+    InstanceExited {
+        service: String,
+        instance: String,
+        state: String,
+        restart_in: Option<Duration>,
+    },
+    /// Everything that was planned has been done, or has failed.
+    Settled {
+        ready: Vec<String>,
+        failed: Vec<String>,
+        took: Duration,
+    },
+    /// The engine stopped answering, or answers again.
+    EngineLost {
+        reason: String,
+    },
+    EngineBack,
+    /// The platform process is about to end.
+    Stopping,
+}
+
+/// The stages of a deployment, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepKind {
+    Build,
+    Start,
+    AwaitReady,
+    Admit,
+    Withdraw,
+    Drain,
+    Remove,
+}
+
+impl std::fmt::Display for StepKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Build => "build",
+            Self::Start => "create+start",
+            Self::AwaitReady => "await-ready",
+            Self::Admit => "admit",
+            Self::Withdraw => "withdraw",
+            Self::Drain => "drain",
+            Self::Remove => "stop+remove",
+        })
+    }
+}
+
+/// Why a step failed, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What went wrong and why, in one line.
+    pub message: String,
+    /// The next command or line to try.
+    pub hint: Option<String>,
+    /// The last lines that the build or the instance printed.
+    pub excerpt: Vec<String>,
+    /// Where the whole output is.
+    pub log: Option<String>,
+    /// Whether the deadline passed, rather than something breaking.
+    pub timed_out: bool,
+    /// Whether the engine itself did not answer.
+    pub engine_lost: bool,
+}

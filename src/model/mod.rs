@@ -1,0 +1,20 @@
+//! The nouns of msctl: names, specifications, what is wanted, what was seen.
+//!
+//! Everything here is plain data that is valid once it exists. The module imports nothing else of
+//! ours and no runtime, HTTP or engine library: those arrows all point towards it.
+//!
+//! Reading order: [`name`], [`quantity`], [`route`], [`platform`] (what the user wrote),
+//! [`instance`] (what runs), [`desired`] and [`observed`] (what planning compares),
+//! [`catalog`] (what the gateway routes to), [`principal`] (who calls), [`event`] (what happened).
+
+pub mod catalog;
+pub mod desired;
+pub mod event;
+pub mod exit;
+pub mod instance;
+pub mod name;
+pub mod observed;
+pub mod platform;
+pub mod principal;
+pub mod quantity;
+pub mod route;

@@ -1,0 +1,87 @@
+//! What was seen to run, in one look.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use super::instance::{InstanceName, SpecHash};
+
+/// A snapshot of everything that carries the platform's labels.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Observed {
+    /// Sorted by name.
+    pub instances: Vec<ObservedInstance>,
+    /// Networks, volumes and images of the platform, sorted.
+    pub resources: Vec<Resource>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservedInstance {
+    pub name: InstanceName,
+    pub hash: SpecHash,
+    pub state: InstanceState,
+    /// Where it can be dialled from this process; `None` while it does not run.
+    pub address: Option<SocketAddr>,
+    /// The engine's own name for it: a container id, or a process id.
+    pub handle: String,
+}
+
+/// The states that a runtime reports, each with what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceState {
+    /// Made but never started.
+    Created,
+    Running {
+        since: SystemTime,
+    },
+    Paused,
+    Exited {
+        /// `None` where the runtime could not learn it.
+        code: Option<i32>,
+        /// Killed for exceeding its memory limit.
+        out_of_memory: bool,
+    },
+}
+
+impl InstanceState {
+    #[must_use]
+    pub fn is_running(self) -> bool {
+        matches!(self, Self::Running { .. })
+    }
+}
+
+impl std::fmt::Display for InstanceState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Created => f.pad("created"),
+            Self::Running { .. } => f.pad("running"),
+            Self::Paused => f.pad("paused"),
+            Self::Exited { out_of_memory: true, .. } => f.pad("out of memory"),
+            Self::Exited { code: Some(code), .. } => f.pad(&format!("exited with code {code}")),
+            Self::Exited { code: None, .. } => f.pad("exited"),
+        }
+    }
+}
+
+/// Something other than an instance that the platform owns in the engine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Resource {
+    pub kind: ResourceKind,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ResourceKind {
+    Network,
+    Volume,
+    Image,
+}
+
+impl std::fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Network => "network",
+            Self::Volume => "volume",
+            Self::Image => "image",
+        })
+    }
+}
