@@ -1,1 +1,16 @@
-//! plan
+//! What to do, decided from two snapshots and nothing else.
+//!
+//! [`decide::plan`] compares what is wanted with what runs and with what takes requests, and gives
+//! a [`step::Plan`]: steps with the steps they wait for, each with its cause. A plan prints as text;
+//! `msctl up --plan` shows that text and the tests assert it.
+//!
+//! Nothing here waits, reads a clock or talks to an engine.
+
+mod decide;
+mod step;
+
+#[cfg(test)]
+mod tests;
+
+pub use decide::{Policy, plan};
+pub use step::{Action, Cause, Plan, Step, StepId};

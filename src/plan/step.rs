@@ -1,0 +1,170 @@
+//! A plan and its steps.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::model::event::StepKind;
+use crate::model::instance::{Generation, InstanceName};
+use crate::model::name::ServiceName;
+use crate::model::observed::InstanceState;
+
+/// Steps in an order in which they could be done one by one; `after` says what may overlap.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+}
+
+/// The position of a step in its plan, counted from 1 as it is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepId(pub usize);
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub id: StepId,
+    /// Steps that must have succeeded before this one begins; all of them come earlier.
+    pub after: Vec<StepId>,
+    pub service: ServiceName,
+    pub action: Action,
+    pub cause: Cause,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    Build,
+    Start(InstanceName),
+    AwaitReady(InstanceName),
+    Admit(InstanceName),
+    Withdraw(InstanceName),
+    Drain { instance: InstanceName, limit: Duration },
+    Remove { instance: InstanceName, grace: Duration },
+}
+
+/// Why a step is in the plan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cause {
+    /// Nothing has been built from the sources as they are.
+    NotBuilt,
+    FirstStart,
+    Replaces(Generation),
+    Scaled {
+        from: usize,
+        to: usize,
+    },
+    /// An instance of the wanted version had stopped.
+    Stopped(InstanceState),
+    /// It runs as wanted, but nothing is routed to it yet.
+    Adopted,
+    Started,
+    Ready,
+    ReplacedBy(Generation),
+    Surplus,
+    NotInManifest,
+    Withdrawn,
+    Drained,
+    Restart(Generation),
+}
+
+impl Plan {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The services that have a step, each once, in the order of the plan.
+    #[must_use]
+    pub fn services(&self) -> Vec<&ServiceName> {
+        let mut services: Vec<&ServiceName> = Vec::new();
+        for step in &self.steps {
+            if !services.contains(&&step.service) {
+                services.push(&step.service);
+            }
+        }
+        services
+    }
+}
+
+impl Action {
+    #[must_use]
+    pub fn kind(&self) -> StepKind {
+        match self {
+            Self::Build => StepKind::Build,
+            Self::Start(_) => StepKind::Start,
+            Self::AwaitReady(_) => StepKind::AwaitReady,
+            Self::Admit(_) => StepKind::Admit,
+            Self::Withdraw(_) => StepKind::Withdraw,
+            Self::Drain { .. } => StepKind::Drain,
+            Self::Remove { .. } => StepKind::Remove,
+        }
+    }
+
+    /// The instance that the step is about; a build is about none.
+    #[must_use]
+    pub fn instance(&self) -> Option<&InstanceName> {
+        match self {
+            Self::Build => None,
+            Self::Start(instance)
+            | Self::AwaitReady(instance)
+            | Self::Admit(instance)
+            | Self::Withdraw(instance) => Some(instance),
+            Self::Drain { instance, .. } | Self::Remove { instance, .. } => Some(instance),
+        }
+    }
+}
+
+impl Step {
+    /// What the step is about, as it is shown: an instance, or the service for a build.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        self.action.instance().map_or_else(|| self.service.to_string(), ToString::to_string)
+    }
+}
+
+impl fmt::Display for Plan {
+    /// One line a step: what it waits for, its number, its subject, the action, and why.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: Vec<[String; 5]> = self.steps.iter().map(row).collect();
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths = [width(0), width(1), width(2), width(3)];
+        for [after, id, subject, action, cause] in &rows {
+            let [a, i, s, c] = widths;
+            writeln!(f, "{after:<a$} {id:<i$} {subject:<s$}  {action:<c$}  {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+fn row(step: &Step) -> [String; 5] {
+    let after: Vec<String> = step.after.iter().map(|id| id.0.to_string()).collect();
+    let action = match &step.action {
+        Action::Drain { limit, .. } => format!("drain ≤{}", humantime::format_duration(*limit)),
+        other => other.kind().to_string(),
+    };
+    [
+        format!("[{}]", after.join(",")),
+        format!("#{}", step.id.0),
+        step.subject(),
+        action,
+        step.cause.to_string(),
+    ]
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotBuilt => f.write_str("no build of these sources yet"),
+            Self::FirstStart => f.write_str("nothing of it runs"),
+            Self::Replaces(generation) => write!(f, "replaces {generation}"),
+            Self::Scaled { from, to } => write!(f, "scaled from {from} to {to}"),
+            Self::Stopped(state) => write!(f, "{state}"),
+            Self::Adopted => f.write_str("runs already, adopted"),
+            Self::Started => f.write_str("started"),
+            Self::Ready => f.write_str("ready"),
+            Self::ReplacedBy(generation) => write!(f, "replaced by {generation}"),
+            Self::Surplus => f.write_str("more than wanted"),
+            Self::NotInManifest => f.write_str("no longer in the manifest"),
+            Self::Withdrawn => f.write_str("requests in flight"),
+            Self::Drained => f.write_str("drained"),
+            Self::Restart(generation) => write!(f, "restart of {generation} was asked for"),
+        }
+    }
+}
