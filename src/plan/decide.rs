@@ -118,8 +118,13 @@ impl<'a> Planner<'a> {
             instance.hash == service.hash && outdated.is_none_or(|last| instance.name.generation > *last)
         };
         let all = self.instances_of(name);
-        let newest =
-            all.iter().filter(|instance| is_wanted(instance)).map(|instance| instance.name.generation).max();
+        // Labels that somebody meddled with may show two versions under one number: take a new one.
+        let is_pure = |generation: Generation| {
+            all.iter().all(|instance| instance.name.generation != generation || is_wanted(instance))
+        };
+        let wanted =
+            all.iter().filter(|instance| is_wanted(instance)).map(|instance| instance.name.generation);
+        let newest = wanted.filter(|generation| is_pure(*generation)).max();
         let highest = all.iter().map(|instance| instance.name.generation).max();
         let highest = highest.max(self.policy.last_generation.get(name).copied());
         let generation = newest.unwrap_or_else(|| highest.map_or(Generation::FIRST, Generation::next));
