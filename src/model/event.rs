@@ -99,7 +99,7 @@ impl std::fmt::Display for StepKind {
 }
 
 /// Why a step failed, as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// What went wrong and why, in one line.
     pub message: String,

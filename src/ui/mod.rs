@@ -1,1 +1,10 @@
-//! ui
+//! How things look. Data goes to stdout, talk to stderr; without a terminal nothing moves and
+//! nothing asks. This module knows the nouns of [`crate::model`] and nothing of how they come about.
+//!
+//! - [`printer`] is the only place that writes to the terminal.
+//! - [`progress`] shows what happens as it happens.
+//! - [`text`] formats durations, ages and text that came from elsewhere.
+
+pub mod printer;
+pub mod progress;
+pub mod text;

@@ -1,0 +1,74 @@
+//! The layers, and their resolution.
+
+use std::collections::BTreeMap;
+
+use crate::model::name::ServiceName;
+use crate::model::platform::{Platform, ServiceSpec};
+
+/// Where a value came from, lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// `[configuration]` in `msctl.toml`.
+    Platform,
+    /// `[configuration]` in `service.toml`.
+    Service,
+    /// Stated by msctl; cannot be overridden.
+    Msctl,
+}
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Platform => "msctl.toml",
+            Self::Service => "service.toml",
+            Self::Msctl => "msctl",
+        })
+    }
+}
+
+/// One resolved value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub value: String,
+    pub layer: Layer,
+}
+
+/// The addresses that depend on where the platform runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// The base URL of each service that may be called.
+    pub calls: BTreeMap<ServiceName, String>,
+    /// The base URL of the platform's own internal endpoints.
+    pub platform: Option<String>,
+    /// `DATABASE_URL`, for a service that has a database.
+    pub database: Option<String>,
+}
+
+/// Every setting of a service, by name.
+#[must_use]
+pub fn settings(platform: &Platform, service: &ServiceSpec, addresses: &Addresses) -> BTreeMap<String, Setting> {
+    let layers = [
+        (Layer::Platform, platform.configuration.clone()),
+        (Layer::Service, service.configuration.clone()),
+        (Layer::Msctl, stated(service, addresses)),
+    ];
+    let mut settings = BTreeMap::new();
+    for (layer, values) in layers {
+        settings.extend(values.into_iter().map(|(name, value)| (name, Setting { value, layer })));
+    }
+    settings
+}
+
+/// The settings as variables, sorted by name.
+#[must_use]
+pub fn environment(platform: &Platform, service: &ServiceSpec, addresses: &Addresses) -> Vec<(String, String)> {
+    settings(platform, service, addresses).into_iter().map(|(name, setting)| (name, setting.value)).collect()
+}
+
+fn stated(service: &ServiceSpec, addresses: &Addresses) -> BTreeMap<String, String> {
+    let mut stated = BTreeMap::from([("SERVICE_NAME".to_owned(), service.name.to_string())]);
+    stated.extend(addresses.calls.iter().map(|(callee, url)| (format!("{}_URL", callee.to_variable_stem()), url.clone())));
+    stated.extend(addresses.platform.clone().map(|url| ("MSCTL_URL".to_owned(), url)));
+    stated.extend(addresses.database.clone().map(|url| ("DATABASE_URL".to_owned(), url)));
+    stated
+}

@@ -1,0 +1,106 @@
+//! From the manifest to what planning compares: build digests, environments, hashes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::ports::Wiring;
+use crate::build::Builder;
+use crate::model::desired::{Desired, DesiredService};
+use crate::model::event::Failure;
+use crate::model::instance::{BuildDigest, InstanceName, InstanceSpec, Program, SpecHash, Storage};
+use crate::model::name::{PlatformId, ServiceName};
+use crate::model::platform::{Database, Platform, ServiceSpec};
+
+/// How long a withdrawn instance may keep the requests that it has.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// What is wanted, and the services whose sources could not be read.
+pub struct Wish {
+    pub desired: Desired,
+    pub failed: BTreeMap<ServiceName, Failure>,
+}
+
+/// Works out the wish for every service of the platform that `wanted` lets through.
+pub async fn desire(
+    platform: &Platform,
+    scale: &BTreeMap<ServiceName, u16>,
+    builder: &Builder,
+    wiring: &dyn Wiring,
+) -> Wish {
+    let mut wish = Wish { desired: Desired::default(), failed: BTreeMap::new() };
+    let services = platform.services.values();
+    let digested = services.map(|service| async move { (service, digest(builder, service).await) });
+    for (service, digest) in futures_util::future::join_all(digested).await {
+        match digest {
+            Ok((digest, needs_build)) => {
+                let program = builder.program(service, &digest);
+                let replicas = scale.get(&service.name).copied().unwrap_or(service.run.replicas);
+                let wanted = wanted(platform, service, program, digest, needs_build, replicas, wiring);
+                wish.desired.services.insert(service.name.clone(), wanted);
+            }
+            Err(failure) => {
+                wish.failed.insert(service.name.clone(), failure);
+            }
+        }
+    }
+    wish
+}
+
+async fn digest(builder: &Builder, service: &ServiceSpec) -> Result<(BuildDigest, bool), Failure> {
+    let digest = builder.digest(service).await?;
+    let is_built = builder.is_built(service, &digest).await?;
+    Ok((digest, !is_built))
+}
+
+fn wanted(
+    platform: &Platform,
+    service: &ServiceSpec,
+    program: Program,
+    digest: BuildDigest,
+    needs_build: bool,
+    replicas: u16,
+    wiring: &dyn Wiring,
+) -> DesiredService {
+    let mut environment = wiring.environment(platform, service);
+    environment.sort();
+    let hosts = wiring.door_hosts(platform, service);
+    let hash = hash(&(&program, &environment, &hosts, &service.run.limits, &service.run.port, service.database));
+    let spec = service.clone();
+    DesiredService { spec, digest, needs_build, program, environment, hash, replicas, drain: DRAIN_LIMIT }
+}
+
+/// The digest of whatever makes one instance differ from another, through its `Debug` form: every
+/// type in it is plain data whose `Debug` shows all of it.
+fn hash(parts: &impl std::fmt::Debug) -> SpecHash {
+    let digest = Sha256::digest(format!("{parts:?}").as_bytes());
+    SpecHash(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Everything that the runtime needs for one instance of a wanted service.
+#[must_use]
+pub fn instance_spec(
+    platform: &Platform,
+    service: &DesiredService,
+    name: &InstanceName,
+    wiring: &dyn Wiring,
+) -> InstanceSpec {
+    let mut environment = service.environment.clone();
+    environment.push(("SERVICE_GENERATION".to_owned(), name.generation.number().to_string()));
+    environment.extend(wiring.token(&name.service).map(|token| ("MSCTL_TOKEN".to_owned(), token)));
+    environment.sort();
+    let id: &PlatformId = &platform.id;
+    InstanceSpec {
+        platform: id.clone(),
+        name: name.clone(),
+        hash: service.hash.clone(),
+        program: service.program.clone(),
+        environment,
+        door_hosts: wiring.door_hosts(platform, &service.spec),
+        port: service.spec.run.port,
+        limits: service.spec.run.limits,
+        storage: (service.spec.database == Database::Sqlite).then(|| Storage { service: name.service.clone() }),
+        stop_grace: service.spec.run.stop_grace,
+    }
+}

@@ -1,0 +1,346 @@
+//! The loop: waits for whatever can happen, turns it into one [`Input`], lets [`State`] decide, and
+//! obeys. Everything slow (looking, building, starting) happens in tasks that report back as inputs,
+//! so that the loop itself never waits for an engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::desire::{Wish, desire};
+use super::executor::{Executor, Report};
+use super::observer::{self, Observer};
+use super::ports::{Announcer, Traffic, Wiring};
+use super::state::{CRASH_LOOP, Effect, Input, State};
+use super::status;
+use crate::build::Builder;
+use crate::model::catalog::EndpointState;
+use crate::model::desired::Desired;
+use crate::model::event::{EventKind, Failure};
+use crate::model::name::ServiceName;
+use crate::model::observed::Observed;
+use crate::model::outcome::Outcome;
+use crate::model::platform::Platform;
+use crate::model::status::ServiceStatus;
+use crate::plan::{Leaving, Plan, Policy, plan};
+use crate::runtime::{Runtime, RuntimeError};
+
+/// How many commands may wait for the loop. Each caller waits for its answer, so few ever do.
+const COMMAND_QUEUE: usize = 64;
+
+/// How long the loop rests at most; whatever falls due with time is noticed then at the latest.
+const LONGEST_REST: Duration = Duration::from_secs(10);
+
+/// What an engine is made of.
+pub struct EngineParts {
+    pub runtime: Arc<dyn Runtime>,
+    pub traffic: Arc<dyn Traffic>,
+    pub wiring: Arc<dyn Wiring>,
+    pub announcer: Arc<dyn Announcer>,
+    /// Where the output of failed instances is kept.
+    pub failure_logs: PathBuf,
+}
+
+/// The handle by which the rest of the platform talks to the loop. When the last one is dropped,
+/// the loop ends and leaves everything running.
+#[derive(Clone)]
+pub struct Engine {
+    commands: mpsc::Sender<Command>,
+}
+
+/// The loop is gone: the platform is shutting down.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the platform is stopping")]
+pub struct Stopping;
+
+enum Command {
+    Change { input: Input, done: oneshot::Sender<Outcome> },
+    Status { reply: oneshot::Sender<Vec<ServiceStatus>> },
+    Stop { reply: oneshot::Sender<Report> },
+}
+
+impl Engine {
+    #[must_use]
+    pub fn start(parts: EngineParts) -> Self {
+        let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
+        tokio::spawn(Driver::new(parts).run(receiver));
+        Self { commands }
+    }
+
+    /// Makes what runs follow `platform`; returns once that is done or has failed.
+    ///
+    /// # Errors
+    /// [`Stopping`] when the loop has ended.
+    pub async fn apply(&self, platform: Arc<Platform>, only: Option<BTreeSet<ServiceName>>) -> Result<Outcome, Stopping> {
+        self.change(Input::Apply { platform, only }).await
+    }
+
+    /// # Errors
+    /// [`Stopping`] when the loop has ended.
+    pub async fn scale(&self, replicas: BTreeMap<ServiceName, u16>) -> Result<Outcome, Stopping> {
+        self.change(Input::Scale { replicas }).await
+    }
+
+    /// Replaces the instances of these services by new ones, without a gap.
+    ///
+    /// # Errors
+    /// [`Stopping`] when the loop has ended.
+    pub async fn restart(&self, services: BTreeSet<ServiceName>) -> Result<Outcome, Stopping> {
+        self.change(Input::Restart { services }).await
+    }
+
+    /// # Errors
+    /// [`Stopping`] when the loop has ended.
+    pub async fn status(&self) -> Result<Vec<ServiceStatus>, Stopping> {
+        self.ask(|reply| Command::Status { reply }).await
+    }
+
+    /// Abandons whatever is going on, lets go of every instance, and ends the loop.
+    ///
+    /// # Errors
+    /// [`Stopping`] when somebody else has asked for that already.
+    pub async fn stop(&self) -> Result<Report, Stopping> {
+        self.ask(|reply| Command::Stop { reply }).await
+    }
+
+    async fn change(&self, input: Input) -> Result<Outcome, Stopping> {
+        self.ask(|done| Command::Change { input, done }).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Stopping> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Stopping)?;
+        answer.await.map_err(|_| Stopping)
+    }
+}
+
+struct Driver {
+    state: State,
+    observer: Arc<Observer>,
+    executor: Arc<Executor>,
+    wiring: Arc<dyn Wiring>,
+    /// The reconcile under way, if any. Aborted when the platform stops.
+    reconcile: Option<JoinHandle<()>>,
+    reports: mpsc::Sender<Input>,
+    incoming: mpsc::Receiver<Input>,
+    waiting: Vec<oneshot::Sender<Outcome>>,
+    busy_since: Instant,
+}
+
+impl Driver {
+    fn new(parts: EngineParts) -> Self {
+        let observer = Arc::new(Observer::new(Arc::clone(&parts.runtime)));
+        let executor = Executor {
+            runtime: parts.runtime,
+            observer: Arc::clone(&observer),
+            traffic: parts.traffic,
+            wiring: Arc::clone(&parts.wiring),
+            announcer: parts.announcer,
+            failure_logs: parts.failure_logs,
+        };
+        let (reports, incoming) = mpsc::channel(1);
+        Self {
+            state: State::default(),
+            observer,
+            executor: Arc::new(executor),
+            wiring: parts.wiring,
+            reconcile: None,
+            reports,
+            incoming,
+            waiting: Vec::new(),
+            busy_since: Instant::now(),
+        }
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let (tell, mut looks) = mpsc::channel(1);
+        tokio::spawn(observer::watch(Arc::clone(&self.observer), tell));
+        loop {
+            let rest = self.state.next_retry().map_or(Instant::now() + LONGEST_REST, |at| at);
+            // Every arm is a channel or a timer: dropping the wait for one of them loses nothing.
+            let input = tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Change { input, done }) => {
+                        self.waiting.push(done);
+                        input
+                    }
+                    Some(Command::Status { reply }) => {
+                        let _ = reply.send(self.status());
+                        continue;
+                    }
+                    Some(Command::Stop { reply }) => {
+                        let _ = reply.send(self.stop().await);
+                        return;
+                    }
+                    None => return,
+                },
+                Some(look) = looks.recv() => self.look(look),
+                Some(report) = self.incoming.recv() => report,
+                () = sleep_until(rest), if !self.state.is_executing() => Input::Tick,
+            };
+            for effect in self.state.step(input, Instant::now()) {
+                self.obey(effect);
+            }
+        }
+    }
+
+    fn look(&self, look: Result<Arc<Observed>, RuntimeError>) -> Input {
+        match look {
+            Ok(observed) => Input::Observed { observed, catalog: self.executor.traffic.catalog() },
+            Err(error) => Input::Unseen(error.into()),
+        }
+    }
+
+    fn obey(&mut self, effect: Effect) {
+        match effect {
+            Effect::Reconcile => self.start_reconcile(),
+            Effect::Forget(instance) => self.executor.traffic.forget(&instance),
+            Effect::Announce(event) => self.executor.announcer.announce(event),
+            Effect::Settled => self.settle(),
+        }
+    }
+
+    fn start_reconcile(&mut self) {
+        let Some(platform) = self.state.platform.clone() else {
+            return;
+        };
+        if self.reconcile.is_none() {
+            self.busy_since = Instant::now();
+        }
+        let order = Order {
+            platform,
+            scale: self.state.scale.clone(),
+            policy: Policy {
+                held: self.state.held(Instant::now()),
+                last_generation: self.state.last_generation.clone(),
+                restart_through: self.state.restart_through.clone(),
+                leaving: Leaving::default(),
+            },
+        };
+        let (executor, wiring, reports) = (Arc::clone(&self.executor), Arc::clone(&self.wiring), self.reports.clone());
+        self.reconcile = Some(tokio::spawn(async move {
+            let input = match order.reconcile(&executor, wiring.as_ref()).await {
+                Ok(report) => Input::Executed(report),
+                Err(failure) => Input::Blind(failure),
+            };
+            // A closed channel means that the loop has ended; nobody needs the report then.
+            let _ = reports.send(input).await;
+        }));
+    }
+
+    fn settle(&mut self) {
+        self.reconcile = None;
+        let outcome = self.outcome();
+        self.executor.announcer.announce(EventKind::Settled {
+            ready: outcome.ready.clone(),
+            failed: outcome.failed.keys().cloned().collect(),
+            took: self.busy_since.elapsed(),
+        });
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.send(outcome.clone());
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let catalog = self.executor.traffic.catalog();
+        let serves = |service: &&ServiceName| {
+            catalog.services.get(*service).is_some_and(|all| all.iter().any(|e| e.state == EndpointState::Ready))
+        };
+        let services = self.state.platform.iter().flat_map(|platform| platform.services.keys());
+        let failures = self.state.failures.iter().filter(|(_, trouble)| trouble.retry_at.is_some());
+        Outcome {
+            ready: services.filter(serves).map(ToString::to_string).collect(),
+            failed: failures.map(|(service, trouble)| (service.to_string(), trouble.failure.clone())).collect(),
+            blind: self.state.blind.clone(),
+        }
+    }
+
+    fn status(&self) -> Vec<ServiceStatus> {
+        let Some(platform) = &self.state.platform else {
+            return Vec::new();
+        };
+        let catalog = self.executor.traffic.catalog();
+        let mut statuses = status::of(platform, &self.observer.latest(), Some(&catalog), &self.state.scale);
+        for service in &mut statuses {
+            let trouble = self.state.failures.iter().find(|(name, _)| name.as_str() == service.name);
+            if let Some((_, trouble)) = trouble {
+                status::add_trouble(service, trouble.count, CRASH_LOOP, &trouble.failure);
+            }
+        }
+        statuses
+    }
+
+    /// Ends the reconcile under way, then plans and carries out the end of everything.
+    async fn stop(&mut self) -> Report {
+        self.executor.announcer.announce(EventKind::Stopping);
+        if let Some(reconcile) = self.reconcile.take() {
+            reconcile.abort();
+            // Only its end matters: aborted, panicked or done are all the same here.
+            let _ = reconcile.await;
+        }
+        match let_go(&self.executor, self.state.platform.as_deref()).await {
+            Ok(report) => report,
+            Err(failure) => Report { unseen: Some(failure), ..Report::default() },
+        }
+    }
+}
+
+/// Withdraws, drains, stops and removes every instance of the platform.
+///
+/// # Errors
+/// When the runtime could not be looked at.
+pub async fn let_go(executor: &Executor, platform: Option<&Platform>) -> Result<Report, Failure> {
+    let observed = executor.observer.refresh().await?;
+    let grace = platform.into_iter().flat_map(|platform| platform.services.values()).map(|s| s.run.stop_grace).max();
+    let leaving = Leaving { grace: grace.unwrap_or(Leaving::default().grace), ..Leaving::default() };
+    let policy = Policy { leaving, ..Policy::default() };
+    let nothing = Desired::default();
+    let plan = plan(&nothing, &observed, &executor.traffic.catalog(), &policy);
+    Ok(executor.execute(&plan, &super::executor::Ground::nothing(&nothing)).await)
+}
+
+/// All that one reconcile works from.
+pub struct Order {
+    pub platform: Arc<Platform>,
+    pub scale: BTreeMap<ServiceName, u16>,
+    pub policy: Policy,
+}
+
+impl Order {
+    async fn reconcile(mut self, executor: &Executor, wiring: &dyn Wiring) -> Result<Report, Failure> {
+        let builder = executor.builder(&self.platform);
+        wiring.prepare(&self.platform).await.map_err(|message| Failure { message, ..Failure::default() })?;
+        let (plan, wish) = self.plan(executor, &builder).await?;
+        executor.announcer.announce(EventKind::Planned {
+            steps: plan.steps.len(),
+            services: plan.services().into_iter().map(ToString::to_string).collect(),
+        });
+        let ground = super::executor::Ground { platform: Some((&self.platform, &builder)), desired: &wish.desired };
+        let mut report = executor.execute(&plan, &ground).await;
+        report.failed.extend(wish.failed);
+        // What the steps changed is to be seen by whoever asks for the status next.
+        if !plan.is_empty() {
+            executor.observer.refresh().await?;
+        }
+        Ok(report)
+    }
+
+    /// Looks and decides, without doing anything.
+    ///
+    /// # Errors
+    /// When the runtime could not be looked at.
+    pub async fn plan(&mut self, executor: &Executor, builder: &Builder) -> Result<(Plan, Wish), Failure> {
+        let wish = desire(&self.platform, &self.scale, builder, executor.wiring.as_ref()).await;
+        let observed = executor.observer.refresh().await?;
+        self.policy.held.extend(wish.failed.keys().cloned());
+        for seen in &observed.instances {
+            let last = self.policy.last_generation.entry(seen.name.service.clone()).or_insert(seen.name.generation);
+            *last = (*last).max(seen.name.generation);
+        }
+        Ok((plan(&wish.desired, &observed, &executor.traffic.catalog(), &self.policy), wish))
+    }
+}

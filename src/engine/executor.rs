@@ -1,0 +1,282 @@
+//! Walks a plan: every step as soon as those it waits for have succeeded, many at once. Decides
+//! nothing; what a step means is written in the plan, and what a failure means in [`super::state`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
+
+use super::desire;
+use super::observer::{Observer, find};
+use super::ports::{Announcer, Traffic, Wiring};
+use super::probe;
+use crate::build::Builder;
+use crate::model::desired::{Desired, DesiredService};
+use crate::model::event::{EventKind, Failure, StepKind};
+use crate::model::instance::InstanceName;
+use crate::model::name::ServiceName;
+use crate::model::platform::Platform;
+use crate::plan::{Action, Plan, Step, StepId};
+use crate::runtime::{LogQuery, Runtime};
+
+/// How many lines of a failed instance's output are shown; the whole of it is kept in a file.
+const EXCERPT_LINES: usize = 20;
+
+/// How many lines of a failed instance's output are kept in the file.
+const KEPT_LINES: usize = 10_000;
+
+/// Builds are bound by processors and by the builders' own locks: two at a time.
+const PARALLEL_BUILDS: usize = 2;
+
+pub struct Executor {
+    pub runtime: Arc<dyn Runtime>,
+    pub observer: Arc<Observer>,
+    pub traffic: Arc<dyn Traffic>,
+    pub wiring: Arc<dyn Wiring>,
+    pub announcer: Arc<dyn Announcer>,
+    /// Where the whole output of failed instances goes.
+    pub failure_logs: PathBuf,
+}
+
+/// How a plan went.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Services of which a step failed, or could not be begun, with the first reason.
+    pub failed: BTreeMap<ServiceName, Failure>,
+    /// Services all of whose steps succeeded.
+    pub succeeded: BTreeSet<ServiceName>,
+    /// Why the runtime could not even be looked at.
+    pub unseen: Option<Failure>,
+}
+
+/// What a plan is carried out on.
+pub struct Ground<'a> {
+    /// The platform and its builder; `None` where nothing is started any more.
+    pub platform: Option<(&'a Platform, &'a Builder)>,
+    pub desired: &'a Desired,
+}
+
+impl<'a> Ground<'a> {
+    /// The ground for a plan that only lets go.
+    #[must_use]
+    pub fn nothing(desired: &'a Desired) -> Self {
+        Self { platform: None, desired }
+    }
+
+    /// The service that a step makes something of, with all that this takes.
+    fn wanted(&self, service: &ServiceName) -> Result<(&'a Platform, &'a Builder, &'a DesiredService), Failure> {
+        let wanted = self.platform.zip(self.desired.services.get(service));
+        // A plan starts only what is desired; the check keeps the executor total.
+        wanted.map(|((platform, builder), service)| (platform, builder, service)).ok_or_else(|| Failure {
+            message: format!("{service} is not among the wanted services"),
+            ..Failure::default()
+        })
+    }
+}
+
+impl Executor {
+    /// The builder for a platform as its manifest stands now.
+    #[must_use]
+    pub fn builder(&self, platform: &Platform) -> Builder {
+        let runtime = Arc::clone(&self.runtime);
+        Builder::new(platform.id.clone(), platform.root.clone(), platform.image_aliases.clone(), runtime)
+    }
+
+    /// Carries out a plan to its end. Dropping the future stops in mid-plan; planning again from
+    /// what is then there converges.
+    pub async fn execute(&self, plan: &Plan, ground: &Ground<'_>) -> Report {
+        let builds = Semaphore::new(PARALLEL_BUILDS);
+        let mut waiting: Vec<&Step> = plan.steps.iter().collect();
+        let mut done: BTreeSet<StepId> = BTreeSet::new();
+        let mut stuck: BTreeMap<StepId, ServiceName> = BTreeMap::new();
+        let mut report = Report::default();
+        let mut running = FuturesUnordered::new();
+        loop {
+            waiting.retain(|step| {
+                if let Some(culprit) = step.after.iter().find_map(|id| stuck.get(id)) {
+                    report.hold_back(step, culprit, self.announcer.as_ref());
+                    stuck.insert(step.id, step.service.clone());
+                    return false;
+                }
+                let is_due = step.after.iter().all(|id| done.contains(id));
+                if is_due {
+                    running.push(async { (*step, self.announced(step, ground, &builds).await) });
+                }
+                !is_due
+            });
+            match running.next().await {
+                Some((step, Ok(()))) => {
+                    done.insert(step.id);
+                }
+                Some((step, Err(failure))) => {
+                    stuck.insert(step.id, step.service.clone());
+                    report.failed.entry(step.service.clone()).or_insert(failure);
+                }
+                None => break,
+            }
+        }
+        let services = plan.services().into_iter().filter(|service| !report.failed.contains_key(*service));
+        report.succeeded = services.cloned().collect();
+        report
+    }
+
+    async fn announced(&self, step: &Step, ground: &Ground<'_>, builds: &Semaphore) -> Result<(), Failure> {
+        let (service, kind, subject) = (step.service.to_string(), step.action.kind(), step.subject());
+        let begun = Instant::now();
+        self.announcer.announce(EventKind::StepStarted {
+            service: service.clone(),
+            step: kind,
+            subject: subject.clone(),
+        });
+        let outcome = self.perform(step, ground, builds).await;
+        self.announcer.announce(match &outcome {
+            Ok(()) => EventKind::StepFinished { service, step: kind, subject, took: begun.elapsed() },
+            Err(failure) => EventKind::StepFailed { service, step: kind, subject, failure: failure.clone() },
+        });
+        outcome
+    }
+
+    async fn perform(&self, step: &Step, ground: &Ground<'_>, builds: &Semaphore) -> Result<(), Failure> {
+        match &step.action {
+            Action::Build => {
+                let (_, builder, service) = ground.wanted(&step.service)?;
+                self.build(builder, service, builds).await
+            }
+            Action::Start(instance) => {
+                let (platform, _, service) = ground.wanted(&step.service)?;
+                let spec = desire::instance_spec(platform, service, instance, self.wiring.as_ref());
+                Ok(self.runtime.launch(&spec).await?)
+            }
+            Action::AwaitReady(instance) => {
+                let (_, _, service) = ground.wanted(&step.service)?;
+                self.await_ready(service, instance).await
+            }
+            Action::Admit(instance) => {
+                self.traffic.admit(instance);
+                Ok(())
+            }
+            Action::Withdraw(instance) => {
+                self.traffic.withdraw(instance);
+                Ok(())
+            }
+            Action::Drain { instance, limit } => {
+                let cut = self.traffic.drain(instance, *limit).await;
+                if cut > 0 {
+                    tracing::warn!(%instance, cut, "requests were cut off at the drain limit");
+                }
+                Ok(())
+            }
+            Action::Remove { instance, grace } => self.remove(instance, *grace).await,
+        }
+    }
+
+    async fn build(&self, builder: &Builder, service: &DesiredService, builds: &Semaphore) -> Result<(), Failure> {
+        let _permit = builds.acquire().await;
+        let name = service.spec.name.to_string();
+        let output = |line: &str| {
+            self.announcer.announce(EventKind::BuildOutput { service: name.clone(), line: line.to_owned() });
+        };
+        Ok(builder.build(&service.spec, &service.digest, &output).await?)
+    }
+
+    async fn await_ready(&self, service: &DesiredService, instance: &InstanceName) -> Result<(), Failure> {
+        let outcome = self.readiness(service, instance).await;
+        if let Err(failure) = outcome {
+            let failure = self.with_output(failure, instance).await;
+            self.traffic.forget(instance);
+            // The instance is of no use; whether and when to try again is decided elsewhere.
+            let grace = service.spec.run.stop_grace;
+            if let Err(error) = self.remove(instance, grace).await {
+                tracing::warn!(%instance, error = error.message, "could not remove what never got ready");
+            }
+            return Err(failure);
+        }
+        Ok(())
+    }
+
+    async fn readiness(&self, service: &DesiredService, instance: &InstanceName) -> Result<(), Failure> {
+        let observed = self.observer.refresh().await?;
+        let Some(address) = find(&observed, instance).and_then(|seen| seen.address) else {
+            let state = find(&observed, instance).map(|seen| seen.state);
+            return Err(stopped_before_ready(instance, state));
+        };
+        self.traffic.introduce(instance, address);
+        tokio::select! {
+            // Probing again from the start, or watching anew, loses nothing: both only read.
+            probed = probe::await_ready(address, &service.spec.run.health) => probed.map_err(|not_ready| Failure {
+                message: format!("{instance} is {not_ready}"),
+                hint: Some(format!(
+                    "see what it waits for with: msctl logs {}; a slow start needs a longer health.start_period",
+                    instance.service
+                )),
+                timed_out: true,
+                ..Failure::default()
+            }),
+            state = self.observer.stopped(instance) => Err(stopped_before_ready(instance, state)),
+        }
+    }
+
+    /// Adds the end of the instance's output, and keeps all of it in a file.
+    async fn with_output(&self, mut failure: Failure, instance: &InstanceName) -> Failure {
+        let query = LogQuery { tail: Some(KEPT_LINES), ..LogQuery::default() };
+        let Ok(lines) = self.runtime.logs(instance, &query).await else {
+            return failure;
+        };
+        let lines: Vec<String> = lines.filter_map(|line| async { line.ok().map(|line| line.text) }).collect().await;
+        failure.excerpt = lines[lines.len().saturating_sub(EXCERPT_LINES)..].to_vec();
+        let path = self.failure_logs.join(format!("{instance}.log"));
+        let kept = async {
+            tokio::fs::create_dir_all(&self.failure_logs).await?;
+            tokio::fs::write(&path, lines.join("\n") + "\n").await
+        };
+        match kept.await {
+            Ok(()) => failure.log = Some(path.display().to_string()),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "could not keep the failed instance's output"),
+        }
+        failure
+    }
+
+    async fn remove(&self, instance: &InstanceName, grace: std::time::Duration) -> Result<(), Failure> {
+        self.runtime.stop(instance, grace).await?;
+        self.runtime.remove(instance).await?;
+        self.traffic.forget(instance);
+        Ok(())
+    }
+}
+
+fn stopped_before_ready(
+    instance: &InstanceName,
+    state: Option<crate::model::observed::InstanceState>,
+) -> Failure {
+    let how = state.map_or_else(|| "is gone".to_owned(), |state| state.to_string());
+    Failure {
+        message: format!("{instance} {how} before it was ready"),
+        hint: Some("its last lines are above; the cause is usually the last one".to_owned()),
+        ..Failure::default()
+    }
+}
+
+impl Report {
+    /// Notes that a step cannot be begun because of another one.
+    fn hold_back(&mut self, step: &Step, culprit: &ServiceName, announcer: &dyn Announcer) {
+        if *culprit == step.service || self.failed.contains_key(&step.service) {
+            return;
+        }
+        let failure = Failure {
+            message: format!("{} was not started: it calls {culprit}, which failed", step.service),
+            hint: Some(format!("mend {culprit} first")),
+            ..Failure::default()
+        };
+        announcer.announce(EventKind::StepFailed {
+            service: step.service.to_string(),
+            step: StepKind::Start,
+            subject: step.subject(),
+            failure: failure.clone(),
+        });
+        self.failed.insert(step.service.clone(), failure);
+    }
+}

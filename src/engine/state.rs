@@ -1,0 +1,304 @@
+//! What an input means, decided without waiting or doing anything: `step(input, now) → effects`.
+//!
+//! The engine is level-triggered. Inputs only say that something may differ; every reconcile starts
+//! from a fresh look. What is remembered here is what no look can show: what the user asked for and
+//! how often a service has failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::executor::Report;
+use super::observer::find;
+use crate::model::catalog::{Catalog, EndpointState};
+use crate::model::event::{EventKind, Failure};
+use crate::model::instance::{Generation, InstanceName};
+use crate::model::name::ServiceName;
+use crate::model::observed::{InstanceState, Observed};
+use crate::model::platform::Platform;
+
+/// The pause before a failed service is tried again: doubled with each failure, up to the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// An instance that served for this long was sound: its later failure is counted as a first one.
+const SOUND_AFTER: Duration = Duration::from_secs(60);
+
+/// A service that failed this often in a row is called crash-looping.
+pub const CRASH_LOOP: u32 = 3;
+
+/// Everything that can happen to the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// Make it so. `only` limits it to some services and those they call; `None` is all.
+    Apply { platform: Arc<Platform>, only: Option<BTreeSet<ServiceName>> },
+    Scale { replicas: BTreeMap<ServiceName, u16> },
+    Restart { services: BTreeSet<ServiceName> },
+    Observed { observed: Arc<Observed>, catalog: Arc<Catalog> },
+    /// A look that failed.
+    Unseen(Failure),
+    Executed(Report),
+    /// The reconcile could not even look at the world.
+    Blind(Failure),
+    /// Time passed.
+    Tick,
+}
+
+/// What the driver has to do. It must do all of it, in order.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Observe, plan and execute; report back with [`Input::Executed`] or [`Input::Blind`].
+    Reconcile,
+    /// Stop routing to an instance that is no more.
+    Forget(InstanceName),
+    Announce(EventKind),
+    /// Nothing is left to do: whoever waits for that may be told.
+    Settled,
+}
+
+#[derive(Debug, Default)]
+pub struct State {
+    pub platform: Option<Arc<Platform>>,
+    /// Replicas that differ from the manifest by request.
+    pub scale: BTreeMap<ServiceName, u16>,
+    pub restart_through: BTreeMap<ServiceName, Generation>,
+    pub last_generation: BTreeMap<ServiceName, Generation>,
+    pub failures: BTreeMap<ServiceName, Trouble>,
+    /// The services that were asked for; `None` is all.
+    active: Option<BTreeSet<ServiceName>>,
+    serving_since: BTreeMap<ServiceName, Instant>,
+    phase: Phase,
+    sight: Sight,
+    /// Why the runtime could not be looked at, while it cannot.
+    pub blind: Option<Failure>,
+}
+
+/// How a service has been failing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trouble {
+    pub count: u32,
+    /// `None` once it is being tried again, until that has failed too.
+    pub retry_at: Option<Instant>,
+    pub failure: Failure,
+}
+
+/// Whether an executor is at work. There is never more than one.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Idle,
+    Executing,
+    /// Executing, and what it works from is already out of date.
+    ExecutingStale,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    #[default]
+    Clear,
+    Blind,
+}
+
+impl State {
+    #[must_use]
+    pub fn step(&mut self, input: Input, now: Instant) -> Vec<Effect> {
+        match input {
+            Input::Apply { platform, only } => self.apply(platform, only),
+            Input::Scale { replicas } => {
+                self.failures.retain(|service, _| !replicas.contains_key(service));
+                self.scale.extend(replicas);
+                self.reconcile_soon()
+            }
+            Input::Restart { services } => self.restart(services),
+            Input::Observed { observed, catalog } => self.look(&observed, &catalog, now),
+            Input::Executed(report) => self.finish(report, now),
+            Input::Blind(failure) => {
+                self.phase = Phase::Idle;
+                let mut effects = self.go_blind(failure);
+                effects.push(Effect::Settled);
+                effects
+            }
+            Input::Unseen(failure) => self.go_blind(failure),
+            Input::Tick => self.tick(now),
+        }
+    }
+
+    /// The services that are to be left alone right now: not asked for, or waiting out a back-off.
+    #[must_use]
+    pub fn held(&self, now: Instant) -> BTreeSet<ServiceName> {
+        let Some(platform) = &self.platform else {
+            return BTreeSet::new();
+        };
+        let is_held = |service: &&ServiceName| {
+            self.active.as_ref().is_some_and(|active| !active.contains(*service))
+                || self.failures.get(*service).and_then(|trouble| trouble.retry_at).is_some_and(|at| at > now)
+        };
+        platform.services.keys().filter(is_held).cloned().collect()
+    }
+
+    /// When the next service that failed is due for another try.
+    #[must_use]
+    pub fn next_retry(&self) -> Option<Instant> {
+        self.failures.values().filter_map(|trouble| trouble.retry_at).min()
+    }
+
+    #[must_use]
+    pub fn is_executing(&self) -> bool {
+        self.phase != Phase::Idle
+    }
+
+    fn apply(&mut self, platform: Arc<Platform>, only: Option<BTreeSet<ServiceName>>) -> Vec<Effect> {
+        let asked = only.map(|names| with_callees(&platform, names));
+        // What was asked for before stays asked for; asking for all asks for all from then on.
+        self.active = match (self.platform.is_some(), self.active.take(), asked) {
+            (true, Some(before), Some(more)) => Some(before.union(&more).cloned().collect()),
+            (true, None, _) | (_, _, None) => None,
+            (false, _, asked) => asked,
+        };
+        self.scale.retain(|service, _| platform.services.contains_key(service));
+        self.failures.clear();
+        self.platform = Some(platform);
+        self.reconcile_soon()
+    }
+
+    fn restart(&mut self, services: BTreeSet<ServiceName>) -> Vec<Effect> {
+        for service in services {
+            if let Some(generation) = self.last_generation.get(&service) {
+                self.restart_through.insert(service.clone(), *generation);
+            }
+            self.failures.remove(&service);
+        }
+        self.reconcile_soon()
+    }
+
+    fn reconcile_soon(&mut self) -> Vec<Effect> {
+        match self.phase {
+            Phase::Idle => {
+                self.phase = Phase::Executing;
+                vec![Effect::Reconcile]
+            }
+            Phase::Executing | Phase::ExecutingStale => {
+                self.phase = Phase::ExecutingStale;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Compares what takes requests with what runs.
+    fn look(&mut self, observed: &Observed, catalog: &Catalog, now: Instant) -> Vec<Effect> {
+        let mut effects = self.see_again();
+        for seen in &observed.instances {
+            let last = self.last_generation.entry(seen.name.service.clone()).or_insert(seen.name.generation);
+            *last = (*last).max(seen.name.generation);
+        }
+        let routed = catalog.endpoints().filter(|endpoint| endpoint.state == EndpointState::Ready);
+        let mut lost = false;
+        for endpoint in routed {
+            let state = find(observed, &endpoint.instance).map(|seen| seen.state);
+            if state.is_none_or(|state| !state.is_running()) {
+                effects.extend(self.lose(&endpoint.instance, state, now));
+                lost = true;
+            }
+        }
+        if lost {
+            effects.extend(self.reconcile_soon());
+        }
+        effects
+    }
+
+    /// An instance that took requests has stopped by itself.
+    fn lose(&mut self, instance: &InstanceName, state: Option<InstanceState>, now: Instant) -> Vec<Effect> {
+        let service = &instance.service;
+        let how = state.map_or_else(|| "was removed".to_owned(), |state| state.to_string());
+        let failure = Failure { message: format!("{instance} {how}"), ..Failure::default() };
+        let was_sound = self.serving_since.get(service).is_some_and(|since| now - *since >= SOUND_AFTER);
+        if was_sound {
+            self.failures.remove(service);
+        }
+        let pause = self.count_failure(service, failure, now);
+        let exited = EventKind::InstanceExited {
+            service: service.to_string(),
+            instance: instance.to_string(),
+            state: how,
+            restart_in: Some(pause),
+        };
+        vec![Effect::Forget(instance.clone()), Effect::Announce(exited)]
+    }
+
+    /// Notes a failure and says how long the service has to wait.
+    fn count_failure(&mut self, service: &ServiceName, failure: Failure, now: Instant) -> Duration {
+        let before = self.failures.remove(service);
+        let count = before.as_ref().map_or(1, |trouble| trouble.count.saturating_add(1));
+        let pause = FIRST_RETRY.saturating_mul(1_u32 << (count - 1).min(6)).min(LONGEST_RETRY);
+        // The first failure is the one worth reading; later ones tend to repeat it.
+        let failure = before.map_or(failure, |trouble| trouble.failure);
+        self.failures.insert(service.clone(), Trouble { count, retry_at: Some(now + pause), failure });
+        pause
+    }
+
+    fn finish(&mut self, report: Report, now: Instant) -> Vec<Effect> {
+        for service in report.succeeded {
+            // Kept: a service that dies soon after getting ready is still failing in a row.
+            self.serving_since.insert(service, now);
+        }
+        for (service, failure) in report.failed {
+            self.count_failure(&service, failure, now);
+        }
+        let stale = self.phase == Phase::ExecutingStale;
+        self.phase = Phase::Idle;
+        if stale { self.reconcile_soon() } else { vec![Effect::Settled] }
+    }
+
+    /// Announced once, however often the engine is found not to answer.
+    fn go_blind(&mut self, failure: Failure) -> Vec<Effect> {
+        self.blind = Some(failure.clone());
+        match std::mem::replace(&mut self.sight, Sight::Blind) {
+            Sight::Clear => vec![Effect::Announce(EventKind::EngineLost { reason: failure.message })],
+            Sight::Blind => Vec::new(),
+        }
+    }
+
+    fn see_again(&mut self) -> Vec<Effect> {
+        if self.sight == Sight::Clear {
+            return Vec::new();
+        }
+        self.sight = Sight::Clear;
+        self.blind = None;
+        let mut effects = vec![Effect::Announce(EventKind::EngineBack)];
+        effects.extend(self.reconcile_soon());
+        effects
+    }
+
+    fn tick(&mut self, now: Instant) -> Vec<Effect> {
+        let since = &self.serving_since;
+        self.failures.retain(|service, trouble| {
+            let is_sound = since.get(service).is_some_and(|since| now - *since >= SOUND_AFTER);
+            trouble.retry_at.is_some() || !is_sound
+        });
+        if self.phase != Phase::Idle {
+            return Vec::new();
+        }
+        let is_due = |trouble: &&mut Trouble| trouble.retry_at.is_some_and(|at| at <= now);
+        let due: Vec<&mut Trouble> = self.failures.values_mut().filter(is_due).collect();
+        if due.is_empty() {
+            return Vec::new();
+        }
+        due.into_iter().for_each(|trouble| trouble.retry_at = None);
+        self.reconcile_soon()
+    }
+}
+
+/// The named services and, transitively, all that they call.
+fn with_callees(platform: &Platform, names: BTreeSet<ServiceName>) -> BTreeSet<ServiceName> {
+    let mut reached = BTreeSet::new();
+    let mut open: Vec<ServiceName> = names.into_iter().collect();
+    while let Some(name) = open.pop() {
+        let Some(service) = platform.services.get(&name) else { continue };
+        if reached.insert(name) {
+            open.extend(service.calls.iter().cloned());
+        }
+    }
+    reached
+}

@@ -1,0 +1,58 @@
+//! How things stand once a change has been carried out. Its JSON form travels over the admin socket.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Failure;
+use super::exit::ExitCode;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Services that take requests.
+    pub ready: Vec<String>,
+    /// Services that do not do what was asked, and why. An earlier version of one may still serve.
+    pub failed: BTreeMap<String, Failure>,
+    /// Why the runtime could not be looked at, where it could not.
+    pub blind: Option<Failure>,
+}
+
+impl Outcome {
+    /// The exit code of a command that waited for this.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        let mut failures = self.failed.values().peekable();
+        if self.blind.is_some() || self.failed.values().any(|failure| failure.engine_lost) {
+            ExitCode::EngineUnreachable
+        } else if failures.peek().is_none() {
+            ExitCode::Ok
+        } else if failures.all(|failure| failure.timed_out) {
+            ExitCode::TimedOut
+        } else {
+            ExitCode::Unhealthy
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(failures: &[Failure]) -> Outcome {
+        let failed = failures.iter().enumerate().map(|(index, failure)| (index.to_string(), failure.clone()));
+        Outcome { failed: failed.collect(), ..Outcome::default() }
+    }
+
+    #[test]
+    fn the_exit_code_says_what_kind_of_failure_it_was() {
+        let late = Failure { timed_out: true, ..Failure::default() };
+        let lost = Failure { engine_lost: true, ..Failure::default() };
+        let broken = Failure::default();
+        assert_eq!(Outcome::default().exit_code(), ExitCode::Ok);
+        assert_eq!(failed(std::slice::from_ref(&late)).exit_code(), ExitCode::TimedOut);
+        assert_eq!(failed(&[late.clone(), broken]).exit_code(), ExitCode::Unhealthy);
+        assert_eq!(failed(&[late, lost]).exit_code(), ExitCode::EngineUnreachable);
+        let blind = Outcome { blind: Some(Failure::default()), ..Outcome::default() };
+        assert_eq!(blind.exit_code(), ExitCode::EngineUnreachable);
+    }
+}

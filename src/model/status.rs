@@ -1,0 +1,95 @@
+//! What `ps` shows: the state of a platform as one document. Its JSON form is public
+//! (`msctl ps --format json`) and is what the admin socket carries.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the document; grows when a field changes its meaning.
+pub const SCHEMA: &str = "msctl.ps/1";
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlatformStatus {
+    pub schema: String,
+    pub platform: String,
+    /// `docker` or `process`.
+    pub runtime: String,
+    pub gateway: GatewayStatus,
+    /// The process that serves the gateway; absent when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    pub services: Vec<ServiceStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayStatus {
+    /// Where the platform answers; `null` when it is not up.
+    pub url: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    pub name: String,
+    pub state: ServiceState,
+    /// The newest generation that exists; `null` when none does.
+    pub generation: Option<u32>,
+    pub replicas: Replicas,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Why it is not ready, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    pub routes: Vec<String>,
+    pub instances: Vec<InstanceStatus>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replicas {
+    pub ready: usize,
+    pub wanted: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    pub name: String,
+    /// The engine's name for it: a container id, or a process id.
+    pub handle: String,
+    pub state: String,
+    pub address: Option<String>,
+    /// When it was started, where it runs.
+    pub since: Option<SystemTime>,
+    /// Whether requests are routed to it.
+    pub serving: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceState {
+    /// All wanted replicas take requests.
+    Ready,
+    /// Some do.
+    Degraded,
+    /// None does yet, and nothing has gone wrong.
+    Starting,
+    /// Its last start failed; it is tried again.
+    Failed,
+    /// It failed at least three times in a row; it is tried again, ever more rarely.
+    CrashLooping,
+    /// It runs, but no platform process routes to it.
+    Unattended,
+    Stopped,
+}
+
+impl std::fmt::Display for ServiceState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::Starting => "starting",
+            Self::Failed => "failed",
+            Self::CrashLooping => "crash-looping",
+            Self::Unattended => "unattended",
+            Self::Stopped => "stopped",
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! Where a platform keeps its state on this machine, and the lock that makes its process the only one.
+//!
+//! Everything in it but accounts, keys and data can be thrown away: what runs is found again by its
+//! labels.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::model::name::PlatformId;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    #[error("no folder for the state of platforms: neither MSCTL_STATE_DIR, XDG_STATE_HOME nor a home folder is known")]
+    NoHome,
+    #[error("cannot {what} {path}: {source}")]
+    File { what: &'static str, path: PathBuf, source: std::io::Error },
+    /// Another process holds the lock. `holder` is what it wrote there.
+    #[error("the platform is being run by another msctl{}", holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    Locked { holder: Option<u32> },
+}
+
+/// A platform's own state folder, 0700.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateFolder {
+    path: PathBuf,
+}
+
+/// Held for as long as this lives; the kernel releases it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl StateFolder {
+    /// The folder of a platform below `base`; made if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(base: &Path, platform: &PlatformId) -> Result<Self, FolderError> {
+        let path = base.join(platform.to_string());
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|source| FolderError::File { what: "make the state folder", path: path.clone(), source })?;
+        Ok(Self { path })
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The admin socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.path.join("admin.sock")
+    }
+
+    /// Keys, accounts.
+    #[must_use]
+    pub fn auth(&self) -> PathBuf {
+        self.path.join("auth")
+    }
+
+    /// Logs, exit records and data of the process runtime.
+    #[must_use]
+    pub fn process(&self) -> PathBuf {
+        self.path.join("process")
+    }
+
+    /// The output of instances that failed.
+    #[must_use]
+    pub fn failures(&self) -> PathBuf {
+        self.path.join("failures")
+    }
+
+    /// What a detached platform process prints.
+    #[must_use]
+    pub fn platform_log(&self) -> PathBuf {
+        self.path.join("platform.log")
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    /// Takes the lock, without waiting.
+    ///
+    /// # Errors
+    /// [`FolderError::Locked`] when another process has it.
+    pub fn lock(&self) -> Result<Lock, FolderError> {
+        let path = self.lock_file();
+        let failed = |what| move |source| FolderError::File { what, path: self.lock_file(), source };
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed("open the lock"))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(FolderError::Locked { holder: read_holder(&mut file) }),
+            Err(error) => return Err(failed("lock")(error.into())),
+        }
+        let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+        written.map_err(failed("write to the lock"))?;
+        Ok(Lock { _file: file })
+    }
+}
+
+fn read_holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// The folder below which every platform keeps its state: `explicit` (from `MSCTL_STATE_DIR`), else
+/// `$XDG_STATE_HOME/msctl`, else `~/.local/state/msctl`.
+///
+/// # Errors
+/// [`FolderError::NoHome`] when none of them is known.
+pub fn base(explicit: Option<&Path>, xdg_state_home: Option<&Path>) -> Result<PathBuf, FolderError> {
+    if let Some(explicit) = explicit {
+        return Ok(explicit.to_owned());
+    }
+    // The XDG specification: a relative path there is invalid and to be ignored.
+    if let Some(xdg) = xdg_state_home.filter(|path| path.is_absolute()) {
+        return Ok(xdg.join("msctl"));
+    }
+    // Asks the user database where HOME is not set.
+    let home = std::env::home_dir().filter(|home| home.is_absolute());
+    home.map(|home| home.join(".local/state/msctl")).ok_or(FolderError::NoHome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(base: &Path) -> StateFolder {
+        let worktree = crate::model::name::Worktree::from_hex("abcdef").unwrap();
+        StateFolder::open(base, &PlatformId { name: "store".parse().unwrap(), worktree }).unwrap()
+    }
+
+    #[test]
+    fn the_lock_is_held_by_one_and_names_its_holder() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = folder(base.path());
+        let lock = folder.lock().unwrap();
+        let refused = folder.lock().unwrap_err();
+        assert!(matches!(refused, FolderError::Locked { holder: Some(pid) } if pid == std::process::id()), "{refused}");
+        drop(lock);
+        folder.lock().unwrap();
+    }
+
+    #[test]
+    fn a_lock_file_left_by_a_dead_process_is_no_lock() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = folder(base.path());
+        std::fs::write(folder.lock_file(), std::process::id().to_string()).unwrap();
+        folder.lock().unwrap();
+    }
+
+    #[test]
+    fn the_state_folder_is_closed_to_others() {
+        use std::os::unix::fs::PermissionsExt;
+        let base = tempfile::tempdir().unwrap();
+        let mode = std::fs::metadata(folder(base.path()).path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn an_explicit_folder_wins_and_a_relative_xdg_folder_is_ignored() {
+        let explicit = Path::new("/x");
+        assert_eq!(base(Some(explicit), Some(Path::new("/y"))).unwrap(), explicit);
+        assert_eq!(base(None, Some(Path::new("/y"))).unwrap(), Path::new("/y/msctl"));
+        assert_ne!(base(None, Some(Path::new("y"))).ok(), Some(PathBuf::from("y/msctl")));
+    }
+}

@@ -1,0 +1,149 @@
+//! Shows what happens as it happens: on a terminal each service has a line that moves until it
+//! settles; elsewhere each settled step is a line of its own.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::printer::{Printer, Style};
+use super::text::{duration, escape_control};
+use crate::model::event::{Event, EventKind, Failure, StepKind};
+
+/// How often a moving line moves.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Whether lines that builds print are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildOutput {
+    Shown,
+    Hidden,
+}
+
+pub struct Progress<'a> {
+    printer: &'a Printer,
+    build_output: BuildOutput,
+    lines: BTreeMap<String, Line>,
+}
+
+struct Line {
+    bar: Option<ProgressBar>,
+    begun: Instant,
+}
+
+impl<'a> Progress<'a> {
+    #[must_use]
+    pub fn new(printer: &'a Printer, build_output: BuildOutput) -> Self {
+        Self { printer, build_output, lines: BTreeMap::new() }
+    }
+
+    pub fn show(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::StepStarted { service, step, subject } => self.step_started(service, *step, subject),
+            EventKind::StepFinished { service, step, subject, .. } => self.step_finished(service, *step, subject),
+            EventKind::StepFailed { service, step, failure, .. } => self.failed(service, *step, failure),
+            EventKind::BuildOutput { service, line } => self.build_line(service, line),
+            EventKind::InstanceExited { instance, state, restart_in, .. } => {
+                let next = restart_in.map(|pause| format!("; again in {}", duration(pause))).unwrap_or_default();
+                self.note(Style::Bad, &format!("{instance} {state}{next}"));
+            }
+            EventKind::EngineLost { reason } => self.note(Style::Bad, &format!("the engine went away: {reason}")),
+            EventKind::EngineBack => self.note(Style::Good, "the engine answers again"),
+            EventKind::Stopping => self.note(Style::Dim, "stopping"),
+            EventKind::GatewayListening { .. } | EventKind::Planned { .. } | EventKind::Settled { .. } => {}
+        }
+    }
+
+    fn step_started(&mut self, service: &str, step: StepKind, subject: &str) {
+        let doing = match step {
+            StepKind::Build => "building",
+            StepKind::Start => "starting",
+            StepKind::AwaitReady => "waiting until ready",
+            StepKind::Drain => "draining",
+            StepKind::Remove => "stopping",
+            StepKind::Admit | StepKind::Withdraw => return,
+        };
+        let message = format!("{subject}: {doing}");
+        let bar = self.line(service).bar.clone();
+        match bar {
+            Some(bar) => bar.set_message(message),
+            // Without a terminal only the long step is announced; the others soon tell of themselves.
+            None if step == StepKind::Build => self.note(Style::Dim, &message),
+            None => {}
+        }
+    }
+
+    fn step_finished(&mut self, service: &str, step: StepKind, subject: &str) {
+        let took = duration(self.line(service).begun.elapsed());
+        match step {
+            StepKind::Admit => self.settle(service, Style::Good, &format!("{subject} ready ({took})")),
+            StepKind::Remove => self.settle(service, Style::Dim, &format!("{subject} removed ({took})")),
+            StepKind::Build if !self.printer.is_moving() => self.note(Style::Dim, &format!("{subject}: built ({took})")),
+            _ => {}
+        }
+    }
+
+    fn failed(&mut self, service: &str, step: StepKind, failure: &Failure) {
+        self.settle(service, Style::Bad, &format!("{service}: {step} failed: {}", escape_control(&failure.message)));
+        for line in &failure.excerpt {
+            self.note(Style::Plain, &format!("    {}", escape_control(line)));
+        }
+        if let Some(log) = &failure.log {
+            self.note(Style::Dim, &format!("    whole output: {log}"));
+        }
+        if let Some(hint) = &failure.hint {
+            self.note(Style::Plain, &format!("    hint: {hint}"));
+        }
+    }
+
+    fn build_line(&mut self, service: &str, line: &str) {
+        let line = escape_control(line);
+        match (self.line(service).bar.clone(), self.build_output) {
+            (_, BuildOutput::Shown) => self.note(Style::Dim, &format!("{service} | {line}")),
+            (Some(bar), BuildOutput::Hidden) => bar.set_message(format!("{service}: building: {line}")),
+            (None, BuildOutput::Hidden) => {}
+        }
+    }
+
+    /// Ends a service's moving line and leaves a still one in its place.
+    fn settle(&mut self, service: &str, style: Style, message: &str) {
+        if let Some(bar) = self.lines.remove(service).and_then(|line| line.bar) {
+            bar.finish_and_clear();
+        }
+        self.note(style, message);
+    }
+
+    fn note(&self, style: Style, message: &str) {
+        let mark = match style {
+            Style::Good => "✓",
+            Style::Bad => "✗",
+            Style::Dim | Style::Plain | Style::Strong => " ",
+        };
+        self.printer.say(&format!("  {} {message}", self.printer.paint(style, mark)));
+    }
+
+    fn line(&mut self, service: &str) -> &Line {
+        let printer = self.printer;
+        self.lines.entry(service.to_owned()).or_insert_with(|| Line {
+            bar: printer.is_moving().then(|| moving_line(printer)),
+            begun: Instant::now(),
+        })
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        for line in self.lines.values() {
+            line.bar.as_ref().inspect(|bar| bar.finish_and_clear());
+        }
+    }
+}
+
+fn moving_line(printer: &Printer) -> ProgressBar {
+    let bar = printer.progress().add(ProgressBar::new_spinner());
+    if let Ok(style) = ProgressStyle::with_template("  {spinner} {wide_msg} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(TICK);
+    bar
+}
