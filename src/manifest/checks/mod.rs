@@ -1,0 +1,8 @@
+//! What only the platform as a whole can get wrong. Each check looks at all services, reports, and
+//! changes nothing; where two places are involved, it names both.
+
+pub mod calls;
+pub mod cycles;
+pub mod names;
+pub mod routes;
+pub mod variables;

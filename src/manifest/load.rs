@@ -1,0 +1,87 @@
+//! The whole way from a path to a valid platform.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::model::name::{PlatformId, Worktree};
+use crate::model::platform::Platform;
+
+use super::checks;
+use super::discovery::{ServiceFolder, discover};
+use super::error::ManifestError;
+use super::find::MANIFEST_FILE;
+use super::platform_file::{self, PlatformFile};
+use super::problems::Problems;
+use super::service_file::{self, Draft, SERVICE_FILE};
+use super::source::Source;
+use super::variables;
+
+/// Reads `msctl.toml` at `manifest` and every `service.toml` that it names.
+pub fn load(manifest: &Path) -> Result<Platform, ManifestError> {
+    let unreadable = |source| ManifestError::Unreadable { path: manifest.to_owned(), source };
+    let root = root_of(manifest).map_err(unreadable)?;
+    let problems = Problems::default();
+    let shown = manifest.file_name().unwrap_or(MANIFEST_FILE.as_ref()).into();
+    let source = Source::read(manifest, shown, &problems).map_err(unreadable)?;
+    let file = source.and_then(|source| platform_file::read(&source, &problems));
+    let platform = file.and_then(|file| assemble(root, file, &problems));
+    match (problems.into_diagnostics(), platform) {
+        (None, Some(platform)) => Ok(platform),
+        (found, _) => Err(ManifestError::Invalid(found.unwrap_or_default())),
+    }
+}
+
+fn root_of(manifest: &Path) -> std::io::Result<PathBuf> {
+    std::path::absolute(manifest)?.parent().unwrap_or(Path::new("/")).canonicalize()
+}
+
+/// `None` where something is wrong that has no stand-in, which was reported.
+fn assemble(root: PathBuf, file: PlatformFile, problems: &Problems) -> Option<Platform> {
+    let folders = discover(&root, &file.services, problems);
+    let expected = folders.len();
+    let drafts: Vec<Draft> =
+        folders.into_iter().filter_map(|folder| read_service(folder, problems)).collect();
+    check(&file, &drafts, problems);
+    if drafts.len() == expected {
+        checks::calls::check_known(&drafts, problems);
+    }
+    let services = drafts.into_iter().map(Draft::into_spec).map(|spec| (spec.name.clone(), spec));
+    Some(Platform {
+        id: PlatformId { name: file.name?, worktree: worktree_of(&root) },
+        root,
+        gateway: file.gateway,
+        auth: file.auth,
+        configuration: variables::without_places(file.configuration),
+        image_aliases: file.image_aliases,
+        services: services.collect::<BTreeMap<_, _>>(),
+    })
+}
+
+fn read_service(found: ServiceFolder, problems: &Problems) -> Option<Draft> {
+    let shown = found.shown.join(SERVICE_FILE);
+    match Source::read(&found.folder.join(SERVICE_FILE), shown.clone(), problems) {
+        Ok(source) => service_file::read(&source?, found.folder, problems),
+        Err(error) => {
+            let message = format!("{:?} cannot be read: {error}", shown.display().to_string());
+            problems.report(&found.named_at, message, "check that it is a file and that you may read it");
+            None
+        }
+    }
+}
+
+fn check(file: &PlatformFile, drafts: &[Draft], problems: &Problems) {
+    checks::names::check(drafts, problems);
+    checks::routes::check(drafts, problems);
+    checks::calls::check_self(drafts, problems);
+    checks::cycles::check(drafts, problems);
+    checks::variables::check(&file.configuration, drafts, problems);
+}
+
+/// Two checkouts of one platform differ in nothing but where they are.
+fn worktree_of(root: &Path) -> Worktree {
+    let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
+    let digits: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    Worktree::from_hex(&digits).expect("three bytes are six hexadecimal digits")
+}

@@ -1,0 +1,139 @@
+//! A table of a manifest that is read key by key.
+//!
+//! Readers [`take`](Section::take) the keys they know and [`close`](Section::close) the section in
+//! the end: what nobody took is unknown, and the keys that were asked for are the suggestions. So
+//! the list of keys is written once, in the code that reads them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problems::Problems;
+use super::source::{Located, Place, Source};
+use super::suggestion::did_you_mean;
+use super::values::Value;
+
+pub struct Section<'a> {
+    title: Title,
+    /// Where the section begins, for what is missing in it.
+    pub place: Place,
+    pub problems: &'a Problems,
+    entries: BTreeMap<Cow<'a, str>, Entry<'a>>,
+    known: Vec<&'static str>,
+}
+
+/// How a section is called in messages.
+#[derive(Debug, Clone)]
+pub enum Title {
+    File,
+    /// `[run]`, with its full path.
+    Table(String),
+    /// `[[routes]]`, one of several.
+    Element(String),
+}
+
+struct Entry<'a> {
+    key: Place,
+    value: Spanned<DeValue<'a>>,
+}
+
+impl<'a> Section<'a> {
+    /// The whole file as one section of sections.
+    pub fn of_file(tree: Spanned<DeTable<'a>>, source: &Rc<Source>, problems: &'a Problems) -> Self {
+        Self::new(Title::File, source.start(), tree.into_inner(), problems)
+    }
+
+    pub fn new(title: Title, place: Place, table: DeTable<'a>, problems: &'a Problems) -> Self {
+        let source = Rc::clone(place.source());
+        let entry = |(key, value): (Spanned<Cow<'a, str>>, _)| {
+            let place = source.place(key.span());
+            (key.into_inner(), Entry { key: place, value })
+        };
+        let entries = table.into_iter().map(entry).collect();
+        Self { title, place, problems, entries, known: Vec::new() }
+    }
+
+    pub fn take(&mut self, key: &'static str) -> Option<Value<'a>> {
+        self.known.push(key);
+        let (name, entry) = self.entries.remove_entry(key)?;
+        Some(self.value(&name, entry))
+    }
+
+    /// Like [`take`](Self::take), for what has no default; `example` is how its value may look.
+    pub fn require(&mut self, key: &'static str, example: &str) -> Option<Value<'a>> {
+        let found = self.take(key);
+        if found.is_none() {
+            self.problems.report(
+                &self.place,
+                format!("there is no {key} in {}", self.title.show()),
+                format!("add {key} = {example} to {}", self.title.show()),
+            );
+        }
+        found
+    }
+
+    /// The section below this one, empty where it is not there.
+    pub fn section(&mut self, key: &'static str) -> Self {
+        let empty = || Section::new(self.title.below(key), self.place.clone(), DeTable::new(), self.problems);
+        let empty = empty();
+        self.take(key).and_then(Value::section).unwrap_or(empty)
+    }
+
+    /// Everything that is left, for sections whose keys are the author's own.
+    pub fn take_all(&mut self) -> Vec<(Located<String>, Value<'a>)> {
+        let entries = std::mem::take(&mut self.entries);
+        let named = |(name, entry): (Cow<'a, str>, Entry<'a>)| {
+            let key = Located { value: name.clone().into_owned(), place: entry.key.clone() };
+            (key, self.value(&name, entry))
+        };
+        entries.into_iter().map(named).collect()
+    }
+
+    /// Reports the keys that nobody asked for.
+    pub fn close(self) {
+        for (name, entry) in &self.entries {
+            let is_section = matches!(entry.value.get_ref(), DeValue::Table(_));
+            let message = match &self.title {
+                Title::File if is_section => format!("unknown section [{name}]"),
+                Title::File => format!("unknown key {name:?} before any section"),
+                title => format!("unknown key {name:?} in {}", title.show()),
+            };
+            let what = match &self.title {
+                Title::File => "the sections of this file".to_owned(),
+                title => format!("the keys of {}", title.show()),
+            };
+            self.problems.report(&entry.key, message, did_you_mean(name, &what, &self.known));
+        }
+    }
+
+    fn value(&self, name: &str, entry: Entry<'a>) -> Value<'a> {
+        Value {
+            place: self.place.source().place(entry.value.span()),
+            content: entry.value.into_inner(),
+            key: name.to_owned(),
+            within: self.title.clone(),
+            problems: self.problems,
+        }
+    }
+}
+
+impl Title {
+    pub fn show(&self) -> String {
+        match self {
+            Self::File => "the file".to_owned(),
+            Self::Table(path) => format!("[{path}]"),
+            Self::Element(path) => format!("[[{path}]]"),
+        }
+    }
+
+    /// The title of the table at `key` in here.
+    pub fn below(&self, key: &str) -> Self {
+        match self {
+            Self::File => Self::Table(key.to_owned()),
+            Self::Table(path) | Self::Element(path) => Self::Table(format!("{path}.{key}")),
+        }
+    }
+}
