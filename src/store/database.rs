@@ -76,7 +76,8 @@ impl Store {
     }
 
     fn start_afresh(path: PathBuf) -> Result<Self, StoreError> {
-        let aside = quarantine(&path).map_err(|source| StoreError::Quarantine { path: path.clone(), source })?;
+        let aside =
+            quarantine(&path).map_err(|source| StoreError::Quarantine { path: path.clone(), source })?;
         private::ensure_file(&path)?;
         Ok(Self { connection: Mutex::new(connect(&path)?), path, quarantined: Some(aside) })
     }

@@ -11,7 +11,9 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_accounts.sql")];
 pub(super) const KNOWN_VERSION: usize = MIGRATIONS.len();
 
 pub(super) fn version_of(connection: &Connection) -> rusqlite::Result<usize> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0)).map(|version| version as usize)
+    connection
+        .query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))
+        .map(|version| version as usize)
 }
 
 /// Applies what is missing, all of it or nothing.

@@ -120,8 +120,7 @@ mod tests {
         let path = scratch.path().join("f");
         ensure_file(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let expected =
-            format!("{0} is open to other users (mode 0644); hint: chmod 600 {0}", path.display());
+        let expected = format!("{0} is open to other users (mode 0644); hint: chmod 600 {0}", path.display());
         assert_eq!(open_file(&path).unwrap_err().to_string(), expected);
     }
 
@@ -144,8 +143,14 @@ mod tests {
     fn a_planted_pipe_is_refused_at_once() {
         let scratch = tempfile::tempdir().unwrap();
         let pipe = scratch.path().join("pipe");
-        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0)
-            .unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
         assert!(matches!(open_file(&pipe), Err(PrivacyError::WrongKind { .. })));
     }
 }
