@@ -1,3 +1,4 @@
 //! What the tests share: programs to run, and engines to run them on.
 
 pub mod responder;
+pub mod wait;
