@@ -43,7 +43,8 @@ pub enum KeyError {
 #[derive(Clone)]
 pub struct SigningKey {
     private: EncodingKey,
-    public: Jwk,
+    public: DecodingKey,
+    document: Jwk,
     id: String,
 }
 
@@ -77,14 +78,14 @@ impl SigningKey {
 
     /// What verifies its tokens.
     #[must_use]
-    pub fn public(&self) -> DecodingKey {
-        DecodingKey::from_jwk(&self.public).expect("made from a key that was parsed")
+    pub fn public(&self) -> &DecodingKey {
+        &self.public
     }
 
     /// The document at `/.well-known/jwks.json` (RFC 7517, section 5): public members only.
     #[must_use]
     pub fn jwks(&self) -> JwkSet {
-        JwkSet { keys: vec![self.public.clone()] }
+        JwkSet { keys: vec![self.document.clone()] }
     }
 }
 
@@ -99,12 +100,13 @@ fn load(path: &Path) -> Result<SigningKey, KeyError> {
 
 fn parse(pem: &[u8]) -> Result<SigningKey, jsonwebtoken::errors::Error> {
     let private = EncodingKey::from_ed_pem(pem)?;
-    let mut public = Jwk::from_encoding_key(&private, ALGORITHM)?;
-    let id = public.thumbprint(ThumbprintHash::SHA256)?;
-    public.common.key_id = Some(id.clone());
-    public.common.key_algorithm = Some(KeyAlgorithm::EdDSA);
-    public.common.public_key_use = Some(PublicKeyUse::Signature);
-    Ok(SigningKey { private, public, id })
+    let mut document = Jwk::from_encoding_key(&private, ALGORITHM)?;
+    let id = document.thumbprint(ThumbprintHash::SHA256)?;
+    document.common.key_id = Some(id.clone());
+    document.common.key_algorithm = Some(KeyAlgorithm::EdDSA);
+    document.common.public_key_use = Some(PublicKeyUse::Signature);
+    let public = DecodingKey::from_jwk(&document)?;
+    Ok(SigningKey { private, public, document, id })
 }
 
 /// Puts a new key at `path` unless one appears there first: written and synced under a name of its
