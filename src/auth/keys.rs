@@ -213,6 +213,34 @@ mod tests {
     }
 
     #[test]
+    fn first_starts_in_several_processes_make_one_key() {
+        let (_scratch, folder) = folder();
+        let start = || {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "auth::keys::tests::one_start_of_several", "--ignored", "--nocapture"])
+                .env("MSCTL_TEST_FOLDER", &folder)
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let starts: Vec<_> = (0..4).map(|_| start()).collect();
+        let id = |output: std::process::Output| {
+            let text = String::from_utf8(output.stdout).unwrap();
+            text.lines().find_map(|line| line.strip_prefix("key ").map(str::to_owned)).expect(&text)
+        };
+        let ids: Vec<String> =
+            starts.into_iter().map(|start| id(start.wait_with_output().unwrap())).collect();
+        assert_eq!(ids, vec![SigningKey::open(&folder).unwrap().id().to_owned(); 4]);
+    }
+
+    #[test]
+    #[ignore = "a part of the test before it, which runs it in processes of its own"]
+    fn one_start_of_several() {
+        let folder = PathBuf::from(std::env::var_os("MSCTL_TEST_FOLDER").unwrap());
+        println!("\nkey {}", SigningKey::open(&folder).unwrap().id());
+    }
+
+    #[test]
     fn the_public_document_has_public_members_only() {
         let (_scratch, folder) = folder();
         let key = SigningKey::open(&folder).unwrap();

@@ -130,6 +130,17 @@ async fn five_wrong_guesses_make_the_next_one_wait_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn the_right_password_forgets_the_wrong_ones_before_it() {
+    let bench = bench_with_ada().await;
+    for _ in 0..2 {
+        for _ in 0..4 {
+            let _ = bench.log_in("ada@example.com", "wrong horse", 0).await;
+        }
+        assert!(bench.log_in("ada@example.com", PASSWORD, 0).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_account_makes_its_guesser_wait_too() {
     let bench = bench_with_ada().await;
     for _ in 0..5 {
