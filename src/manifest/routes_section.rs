@@ -1,5 +1,5 @@
 //! `[[routes]]`: what a service answers to at the gateway. How routes of several services fit
-//! together is a matter of [`checks`](super::checks).
+//! together is a matter of `checks`.
 
 use std::collections::BTreeSet;
 
