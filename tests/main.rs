@@ -1,3 +1,4 @@
 //! The one integration binary: every topic is a module, what they share is in `harness`.
 
+mod docker;
 mod harness;
