@@ -29,9 +29,7 @@ pub async fn serve(
 pub fn router(service: Service) -> Router {
     Router::new()
         .route("/accounts/{id}", get(accounts::show).put(accounts::change).delete(accounts::remove))
-        // The platform asks the first pair; the gateway passes the second one through.
         .nest("/health", health::routes())
-        .nest("/account/health", health::routes())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn_with_state(service.log.clone(), request::observe))

@@ -14,9 +14,7 @@ def make_app(settings: Settings, log: Log) -> FastAPI:
     app = FastAPI(title="exchange", version="0.1.0", docs_url=None, redoc_url=None)
     app.state.rates = settings.rates
     app.include_router(quotes.router)
-    # The platform asks the first pair; the gateway passes the second one through.
     app.include_router(health.router, prefix="/health")
-    app.include_router(health.router, prefix="/exchange/health")
     app.add_exception_handler(problem.Problem, problem.answer)
     app.add_exception_handler(HTTPException, problem.answer_http)
     app.add_exception_handler(RequestValidationError, problem.answer_unreadable)

@@ -33,8 +33,6 @@ export function makeServer(settings: Settings, parts: ServerParts): FastifyInsta
     request.log.info({ method: request.method, path, status: reply.statusCode, duration_ms }, "request");
   });
   void server.register(orderRoutes(parts), { prefix: "/orders" });
-  // The platform asks the first pair; the gateway passes the second one through.
   void server.register(health(parts.check), { prefix: "/health" });
-  void server.register(health(parts.check), { prefix: "/order/health" });
   return server;
 }

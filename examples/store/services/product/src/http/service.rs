@@ -30,9 +30,7 @@ pub fn router(service: Service) -> Router {
     Router::new()
         .route("/products", get(products::list).post(products::add))
         .route("/products/{id}", get(products::show).delete(products::remove))
-        // The platform asks the first pair; the gateway passes the second one through.
         .nest("/health", health::routes())
-        .nest("/product/health", health::routes())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn_with_state(service.log.clone(), request::observe))
