@@ -46,10 +46,12 @@ main() {
 check() {
   local name=$1 output=$scratch/output status=0
   shift
+  trap - ERR
   set +e
-  (report_surprises; set -e; "$@") >"$output" 2>&1 </dev/null
+  (set -e; report_surprises; "$@") >"$output" 2>&1 </dev/null
   status=$?
   set -e
+  report_surprises
   if [[ $status = 0 ]]; then good_tests=$((good_tests + 1)); echo "test $name ... ok"
   else bad_tests=$((bad_tests + 1)); echo "test $name ... FAILED"; sed 's/^/    | /' "$output"; fi
 }

@@ -56,9 +56,13 @@ demo_runs() { [[ -n $(demo_fact url) ]] && is_listening "$(demo_port)"; }
 
 demo_start() {
   local runtime=$1 started
-  ! demo_runs || runtime=$(demo_fact runtime)
   started=$(now)
-  say "  msctl up --detach (the first time compiles both services)"
+  if demo_runs; then
+    runtime=$(demo_fact runtime)
+    say "  msctl up --detach (it runs already, on the $runtime runtime)"
+  else
+    say "  msctl up --detach (the first time compiles both services)"
+  fi
   in_demo up --detach --runtime "$runtime" >&2 || die "the platform did not start" "$msctl -C $demo_folder logs"
   gateway=$(demo_fact url) || die "msctl ps does not say where the gateway is"
   good "$gateway is up after $(seconds_since "$started") s"

@@ -47,18 +47,23 @@ engine_description() {
   echo "$kind ${version:+$version }at $1"
 }
 
-# Why no engine answers, as the end of a sentence.
-engine_absence() {
+# Prints the socket of an engine that runs but is not for this user.
+engine_locked_socket() {
   local address socket
-  have curl || { echo "curl is missing, so no engine can be asked"; return; }
   while read -r address; do
     socket=${address#unix://}
-    if [[ -S $socket && ! -w $socket ]]; then
-      echo "$socket may not be opened by $(id -un) (sudo usermod -aG docker $(id -un), then log in again)"
-      return
-    fi
+    if [[ -S $socket && ! -w $socket ]]; then echo "$socket"; return 0; fi
   done < <(engine_addresses)
-  if [[ -n ${DOCKER_HOST:-} ]]; then echo "DOCKER_HOST=$DOCKER_HOST does not answer"
+  return 1
+}
+
+# Why no engine answers, as the end of a sentence.
+engine_absence() {
+  local socket
+  if ! have curl; then echo "curl is missing, so no engine can be asked"
+  elif socket=$(engine_locked_socket); then
+    echo "$socket may not be opened by $(id -un) (sudo usermod -aG docker $(id -un), then log in again)"
+  elif [[ -n ${DOCKER_HOST:-} ]]; then echo "DOCKER_HOST=$DOCKER_HOST does not answer"
   elif have dockerd || have podman; then echo "an engine is installed but its API does not answer"
   else echo "no Docker or Podman is installed"; fi
 }
@@ -71,7 +76,8 @@ engine_ensure() {
     return 1
   fi
   if ! have curl || ! have dockerd || ! have iptables; then engine_install || return 1; fi
-  engine_start
+  engine_answers || engine_locked_socket >/dev/null || engine_start || return 1
+  engine_answers
 }
 
 engine_install() {
@@ -100,7 +106,7 @@ engine_start() {
 engine_start_as_unit() {
   say "  starting the docker unit"
   as_root systemctl start docker </dev/null || { note "systemctl could not start docker"; return 1; }
-  eventually "$ENGINE_DEADLINE" engine_answers || { note "docker was started, but $(engine_absence)"; return 1; }
+  eventually "$ENGINE_DEADLINE" engine_listens || { note "docker was started, but $(engine_absence)"; return 1; }
 }
 
 # Without an init system nobody else would start it. It outlives this script.
@@ -108,11 +114,12 @@ engine_start_in_background() {
   say "  starting dockerd in the background, its log is $ENGINE_LOG"
   # shellcheck disable=SC2016 # the inner shell expands $1
   as_root sh -c 'setsid dockerd >"$1" 2>&1 </dev/null & echo $! >"$1.pid"' start "$ENGINE_LOG" || return 1
-  eventually "$ENGINE_DEADLINE" engine_answers_or_died
-  engine_answers && return 0
+  eventually "$ENGINE_DEADLINE" engine_listens_or_died || true
+  engine_listens && return 0
   note "dockerd was started, but it does not answer: the end of $ENGINE_LOG"
   indent "$ENGINE_LOG" 8
   return 1
 }
 
-engine_answers_or_died() { engine_answers || ! [[ -d /proc/$(cat "$ENGINE_LOG.pid") ]]; }
+engine_listens() { engine_answers || engine_locked_socket >/dev/null; }
+engine_listens_or_died() { engine_listens || ! [[ -d /proc/$(<"$ENGINE_LOG.pid") ]]; }

@@ -26,6 +26,8 @@ phase_aloud() {
   end_phase || say "    the whole log: $log"
 }
 
+phase_succeeded() { [[ ${phase_outcomes[-1]} = ok ]]; }
+
 # skip NAME REASON: loudly not done.
 skip() {
   note "SKIPPED ($1: $2)"
@@ -41,10 +43,12 @@ begin_phase() {
 
 # Runs in a shell of its own, so that its `set -e` holds although we want to know its status.
 in_phase() {
+  trap - ERR
   set +e
   (set -e; report_surprises; "$@")
   echo $? >"$phase_logs/status"
   set -e
+  report_surprises
 }
 
 end_phase() {
