@@ -1,6 +1,8 @@
 //! Asks a running platform over its admin socket.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
@@ -11,8 +13,11 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::wire::{Change, Message, RouteRow};
+use super::wire::{Change, Message, Refusal, RouteRow};
 use crate::model::status::PlatformStatus;
+
+/// How long the platform process has to begin its answer. Streams begin at once.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Failing to talk to the platform process.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +51,19 @@ impl Client {
         self.document("/v1/routes").await
     }
 
+    /// The text of the plan that applying the manifest would carry out now.
+    pub async fn plan(
+        &self,
+        services: Option<BTreeSet<String>>,
+    ) -> Result<Result<String, Refusal>, ClientError> {
+        let body = serde_json::to_vec(&services).map_err(|error| self.broken(&error))?;
+        self.read(self.send(Method::POST, "/v1/plan", body.into()).await?).await
+    }
+
     /// What happens on the platform, from its start.
-    pub async fn events(&self) -> Result<impl Stream<Item = Result<Message, ClientError>> + use<>, ClientError> {
+    pub async fn events(
+        &self,
+    ) -> Result<impl Stream<Item = Result<Message, ClientError>> + use<>, ClientError> {
         let response = self.send(Method::GET, "/v1/events?from_start=true", Bytes::new()).await?;
         Ok(self.messages(response))
     }
@@ -63,18 +79,28 @@ impl Client {
     }
 
     /// Asks the platform process to end; the stream ends when it has.
-    pub async fn stop(&self) -> Result<impl Stream<Item = Result<Message, ClientError>> + use<>, ClientError> {
+    pub async fn stop(
+        &self,
+    ) -> Result<impl Stream<Item = Result<Message, ClientError>> + use<>, ClientError> {
         let response = self.send(Method::POST, "/v1/stop", Bytes::new()).await?;
         Ok(self.messages(response))
     }
 
     async fn document<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let response = self.send(Method::GET, path, Bytes::new()).await?;
+        self.read(self.send(Method::GET, path, Bytes::new()).await?).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, response: http::Response<Incoming>) -> Result<T, ClientError> {
         let body = response.into_body().collect().await.map_err(|error| self.broken(&error))?;
         serde_json::from_slice(&body.to_bytes()).map_err(|error| self.broken(&error))
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<http::Response<Incoming>, ClientError> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<http::Response<Incoming>, ClientError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|_| ClientError::NotRunning)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -88,14 +114,19 @@ impl Client {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| self.broken(&error))?;
-        let response = sender.send_request(request).await.map_err(|error| self.broken(&error))?;
+        let answered = tokio::time::timeout(ANSWER_LIMIT, sender.send_request(request)).await;
+        let no_answer = format!("no answer within {}", humantime::format_duration(ANSWER_LIMIT));
+        let response = answered.map_err(|_| self.broken(&no_answer))?.map_err(|error| self.broken(&error))?;
         match response.status() {
             StatusCode::OK => Ok(response),
             status => Err(ClientError::Unexpected { status }),
         }
     }
 
-    fn messages(&self, response: http::Response<Incoming>) -> impl Stream<Item = Result<Message, ClientError>> + use<> {
+    fn messages(
+        &self,
+        response: http::Response<Incoming>,
+    ) -> impl Stream<Item = Result<Message, ClientError>> + use<> {
         let reader = Lines { body: response.into_body(), buffer: BytesMut::new() };
         let client = self.clone();
         futures_util::stream::unfold(Some(reader), move |reader| {

@@ -1,5 +1,6 @@
 //! Serves [`Control`] on a unix socket.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -56,6 +57,7 @@ fn router(control: Shared) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/routes", get(routes))
         .route("/v1/events", get(events))
+        .route("/v1/plan", post(plan))
         .route("/v1/changes", post(change))
         .route("/v1/stop", post(stop))
         .with_state(control)
@@ -77,6 +79,10 @@ struct EventsQuery {
 
 async fn events(State(control): State<Shared>, Query(query): Query<EventsQuery>) -> Response {
     lines(control.events(query.from_start).map(Message::Event))
+}
+
+async fn plan(State(control): State<Shared>, Json(services): Json<Option<BTreeSet<String>>>) -> Response {
+    Json(control.plan(services).await).into_response()
 }
 
 /// Streams what happens while the change is made, then its outcome.
@@ -118,7 +124,8 @@ fn until(
 
 fn lines(documents: impl futures_util::Stream<Item = impl Serialize> + Send + 'static) -> Response {
     let lines = documents.map(|document| {
-        let mut line = serde_json::to_vec(&document).expect("wire types have string keys and no failing Serialize");
+        let mut line =
+            serde_json::to_vec(&document).expect("wire types have string keys and no failing Serialize");
         line.push(b'\n');
         Ok::<_, Infallible>(line)
     });

@@ -15,9 +15,15 @@ use crate::model::status::PlatformStatus;
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum Change {
     /// Read the manifest again and follow it. `services` limits it to some and what they call.
-    Apply { services: Option<BTreeSet<String>> },
-    Scale { replicas: BTreeMap<String, u16> },
-    Restart { services: BTreeSet<String> },
+    Apply {
+        services: Option<BTreeSet<String>>,
+    },
+    Scale {
+        replicas: BTreeMap<String, u16>,
+    },
+    Restart {
+        services: BTreeSet<String>,
+    },
 }
 
 /// One line of the answer to a change, or of the event stream.
@@ -55,6 +61,8 @@ pub struct RouteRow {
 pub trait Control: Send + Sync {
     async fn status(&self) -> PlatformStatus;
     async fn routes(&self) -> Vec<RouteRow>;
+    /// The text of the plan that applying the manifest would carry out now.
+    async fn plan(&self, services: Option<BTreeSet<String>>) -> Result<String, Refusal>;
     /// Makes a change; returns once it is done or has failed.
     async fn change(&self, change: Change) -> Result<Outcome, Refusal>;
     /// What happens from now on, after what has happened so far if `from_start`.

@@ -46,7 +46,11 @@ pub struct Addresses {
 
 /// Every setting of a service, by name.
 #[must_use]
-pub fn settings(platform: &Platform, service: &ServiceSpec, addresses: &Addresses) -> BTreeMap<String, Setting> {
+pub fn settings(
+    platform: &Platform,
+    service: &ServiceSpec,
+    addresses: &Addresses,
+) -> BTreeMap<String, Setting> {
     let layers = [
         (Layer::Platform, platform.configuration.clone()),
         (Layer::Service, service.configuration.clone()),
@@ -61,13 +65,22 @@ pub fn settings(platform: &Platform, service: &ServiceSpec, addresses: &Addresse
 
 /// The settings as variables, sorted by name.
 #[must_use]
-pub fn environment(platform: &Platform, service: &ServiceSpec, addresses: &Addresses) -> Vec<(String, String)> {
+pub fn environment(
+    platform: &Platform,
+    service: &ServiceSpec,
+    addresses: &Addresses,
+) -> Vec<(String, String)> {
     settings(platform, service, addresses).into_iter().map(|(name, setting)| (name, setting.value)).collect()
 }
 
 fn stated(service: &ServiceSpec, addresses: &Addresses) -> BTreeMap<String, String> {
     let mut stated = BTreeMap::from([("SERVICE_NAME".to_owned(), service.name.to_string())]);
-    stated.extend(addresses.calls.iter().map(|(callee, url)| (format!("{}_URL", callee.to_variable_stem()), url.clone())));
+    stated.extend(
+        addresses
+            .calls
+            .iter()
+            .map(|(callee, url)| (format!("{}_URL", callee.to_variable_stem()), url.clone())),
+    );
     stated.extend(addresses.platform.clone().map(|url| ("MSCTL_URL".to_owned(), url)));
     stated.extend(addresses.database.clone().map(|url| ("DATABASE_URL".to_owned(), url)));
     stated

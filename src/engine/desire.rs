@@ -66,7 +66,8 @@ fn wanted(
     let mut environment = wiring.environment(platform, service);
     environment.sort();
     let hosts = wiring.door_hosts(platform, service);
-    let hash = hash(&(&program, &environment, &hosts, &service.run.limits, &service.run.port, service.database));
+    let hash =
+        hash(&(&program, &environment, &hosts, &service.run.limits, &service.run.port, service.database));
     let spec = service.clone();
     DesiredService { spec, digest, needs_build, program, environment, hash, replicas, drain: DRAIN_LIMIT }
 }
@@ -100,7 +101,8 @@ pub fn instance_spec(
         door_hosts: wiring.door_hosts(platform, &service.spec),
         port: service.spec.run.port,
         limits: service.spec.run.limits,
-        storage: (service.spec.database == Database::Sqlite).then(|| Storage { service: name.service.clone() }),
+        storage: (service.spec.database == Database::Sqlite)
+            .then(|| Storage { service: name.service.clone() }),
         stop_grace: service.spec.run.stop_grace,
     }
 }

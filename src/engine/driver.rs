@@ -75,7 +75,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`Stopping`] when the loop has ended.
-    pub async fn apply(&self, platform: Arc<Platform>, only: Option<BTreeSet<ServiceName>>) -> Result<Outcome, Stopping> {
+    pub async fn apply(
+        &self,
+        platform: Arc<Platform>,
+        only: Option<BTreeSet<ServiceName>>,
+    ) -> Result<Outcome, Stopping> {
         self.change(Input::Apply { platform, only }).await
     }
 
@@ -221,7 +225,8 @@ impl Driver {
                 leaving: Leaving::default(),
             },
         };
-        let (executor, wiring, reports) = (Arc::clone(&self.executor), Arc::clone(&self.wiring), self.reports.clone());
+        let (executor, wiring, reports) =
+            (Arc::clone(&self.executor), Arc::clone(&self.wiring), self.reports.clone());
         self.reconcile = Some(tokio::spawn(async move {
             let input = match order.reconcile(&executor, wiring.as_ref()).await {
                 Ok(report) => Input::Executed(report),
@@ -248,13 +253,18 @@ impl Driver {
     fn outcome(&self) -> Outcome {
         let catalog = self.executor.traffic.catalog();
         let serves = |service: &&ServiceName| {
-            catalog.services.get(*service).is_some_and(|all| all.iter().any(|e| e.state == EndpointState::Ready))
+            catalog
+                .services
+                .get(*service)
+                .is_some_and(|all| all.iter().any(|e| e.state == EndpointState::Ready))
         };
         let services = self.state.platform.iter().flat_map(|platform| platform.services.keys());
         let failures = self.state.failures.iter().filter(|(_, trouble)| trouble.retry_at.is_some());
         Outcome {
             ready: services.filter(serves).map(ToString::to_string).collect(),
-            failed: failures.map(|(service, trouble)| (service.to_string(), trouble.failure.clone())).collect(),
+            failed: failures
+                .map(|(service, trouble)| (service.to_string(), trouble.failure.clone()))
+                .collect(),
             blind: self.state.blind.clone(),
         }
     }
@@ -295,7 +305,8 @@ impl Driver {
 /// When the runtime could not be looked at.
 pub async fn let_go(executor: &Executor, platform: Option<&Platform>) -> Result<Report, Failure> {
     let observed = executor.observer.refresh().await?;
-    let grace = platform.into_iter().flat_map(|platform| platform.services.values()).map(|s| s.run.stop_grace).max();
+    let grace =
+        platform.into_iter().flat_map(|platform| platform.services.values()).map(|s| s.run.stop_grace).max();
     let leaving = Leaving { grace: grace.unwrap_or(Leaving::default().grace), ..Leaving::default() };
     let policy = Policy { leaving, ..Policy::default() };
     let nothing = Desired::default();
@@ -319,7 +330,8 @@ impl Order {
             steps: plan.steps.len(),
             services: plan.services().into_iter().map(ToString::to_string).collect(),
         });
-        let ground = super::executor::Ground { platform: Some((&self.platform, &builder)), desired: &wish.desired };
+        let ground =
+            super::executor::Ground { platform: Some((&self.platform, &builder)), desired: &wish.desired };
         let mut report = executor.execute(&plan, &ground).await;
         report.failed.extend(wish.failed);
         // What the steps changed is to be seen by whoever asks for the status next.
@@ -338,7 +350,8 @@ impl Order {
         let observed = executor.observer.refresh().await?;
         self.policy.held.extend(wish.failed.keys().cloned());
         for seen in &observed.instances {
-            let last = self.policy.last_generation.entry(seen.name.service.clone()).or_insert(seen.name.generation);
+            let last =
+                self.policy.last_generation.entry(seen.name.service.clone()).or_insert(seen.name.generation);
             *last = (*last).max(seen.name.generation);
         }
         Ok((plan(&wish.desired, &observed, &executor.traffic.catalog(), &self.policy), wish))

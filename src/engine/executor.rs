@@ -68,7 +68,10 @@ impl<'a> Ground<'a> {
     }
 
     /// The service that a step makes something of, with all that this takes.
-    fn wanted(&self, service: &ServiceName) -> Result<(&'a Platform, &'a Builder, &'a DesiredService), Failure> {
+    fn wanted(
+        &self,
+        service: &ServiceName,
+    ) -> Result<(&'a Platform, &'a Builder, &'a DesiredService), Failure> {
         let wanted = self.platform.zip(self.desired.services.get(service));
         // A plan starts only what is desired; the check keeps the executor total.
         wanted.map(|((platform, builder), service)| (platform, builder, service)).ok_or_else(|| Failure {
@@ -89,25 +92,23 @@ impl Executor {
     /// Carries out a plan to its end. Dropping the future stops in mid-plan; planning again from
     /// what is then there converges.
     pub async fn execute(&self, plan: &Plan, ground: &Ground<'_>) -> Report {
-        let builds = Semaphore::new(PARALLEL_BUILDS);
+        let builds = &Semaphore::new(PARALLEL_BUILDS);
         let mut waiting: Vec<&Step> = plan.steps.iter().collect();
         let mut done: BTreeSet<StepId> = BTreeSet::new();
         let mut stuck: BTreeMap<StepId, ServiceName> = BTreeMap::new();
         let mut report = Report::default();
         let mut running = FuturesUnordered::new();
         loop {
-            waiting.retain(|step| {
+            for step in std::mem::take(&mut waiting) {
                 if let Some(culprit) = step.after.iter().find_map(|id| stuck.get(id)) {
                     report.hold_back(step, culprit, self.announcer.as_ref());
                     stuck.insert(step.id, step.service.clone());
-                    return false;
+                } else if step.after.iter().all(|id| done.contains(id)) {
+                    running.push(async move { (step, self.announced(step, ground, builds).await) });
+                } else {
+                    waiting.push(step);
                 }
-                let is_due = step.after.iter().all(|id| done.contains(id));
-                if is_due {
-                    running.push(async { (*step, self.announced(step, ground, &builds).await) });
-                }
-                !is_due
-            });
+            }
             match running.next().await {
                 Some((step, Ok(()))) => {
                     done.insert(step.id);
@@ -174,7 +175,12 @@ impl Executor {
         }
     }
 
-    async fn build(&self, builder: &Builder, service: &DesiredService, builds: &Semaphore) -> Result<(), Failure> {
+    async fn build(
+        &self,
+        builder: &Builder,
+        service: &DesiredService,
+        builds: &Semaphore,
+    ) -> Result<(), Failure> {
         let _permit = builds.acquire().await;
         let name = service.spec.name.to_string();
         let output = |line: &str| {
@@ -226,7 +232,8 @@ impl Executor {
         let Ok(lines) = self.runtime.logs(instance, &query).await else {
             return failure;
         };
-        let lines: Vec<String> = lines.filter_map(|line| async { line.ok().map(|line| line.text) }).collect().await;
+        let lines: Vec<String> =
+            lines.filter_map(|line| async { line.ok().map(|line| line.text) }).collect().await;
         failure.excerpt = lines[lines.len().saturating_sub(EXCERPT_LINES)..].to_vec();
         let path = self.failure_logs.join(format!("{instance}.log"));
         let kept = async {
@@ -235,7 +242,9 @@ impl Executor {
         };
         match kept.await {
             Ok(()) => failure.log = Some(path.display().to_string()),
-            Err(error) => tracing::warn!(path = %path.display(), %error, "could not keep the failed instance's output"),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "could not keep the failed instance's output")
+            }
         }
         failure
     }

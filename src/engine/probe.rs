@@ -54,9 +54,11 @@ pub async fn probe(address: SocketAddr, health: &Health) -> Result<(), String> {
         Ok(Ok(status)) if status.is_success() || status.is_redirection() => Ok(()),
         Ok(Ok(status)) => Err(format!("GET {} answers {status}", health.path)),
         Ok(Err(reason)) => Err(reason),
-        Err(_) => {
-            Err(format!("GET {} gives no answer within {}", health.path, humantime::format_duration(health.timeout)))
-        }
+        Err(_) => Err(format!(
+            "GET {} gives no answer within {}",
+            health.path,
+            humantime::format_duration(health.timeout)
+        )),
     }
 }
 
@@ -65,7 +67,8 @@ async fn status_of(address: SocketAddr, path: &str) -> Result<http::StatusCode, 
         .await
         .map_err(|error| format!("nothing accepts connections on port {}: {error}", address.port()))?;
     let broken = |error: hyper::Error| format!("GET {path} breaks off: {error}");
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let request = http::Request::get(path)
         .header(http::header::HOST, address.to_string())
         .header(http::header::USER_AGENT, "msctl-probe")

@@ -33,10 +33,20 @@ pub const CRASH_LOOP: u32 = 3;
 #[derive(Debug)]
 pub enum Input {
     /// Make it so. `only` limits it to some services and those they call; `None` is all.
-    Apply { platform: Arc<Platform>, only: Option<BTreeSet<ServiceName>> },
-    Scale { replicas: BTreeMap<ServiceName, u16> },
-    Restart { services: BTreeSet<ServiceName> },
-    Observed { observed: Arc<Observed>, catalog: Arc<Catalog> },
+    Apply {
+        platform: Arc<Platform>,
+        only: Option<BTreeSet<ServiceName>>,
+    },
+    Scale {
+        replicas: BTreeMap<ServiceName, u16>,
+    },
+    Restart {
+        services: BTreeSet<ServiceName>,
+    },
+    Observed {
+        observed: Arc<Observed>,
+        catalog: Arc<Catalog>,
+    },
     /// A look that failed.
     Unseen(Failure),
     Executed(Report),

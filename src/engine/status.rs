@@ -19,7 +19,9 @@ pub fn of(
     scale: &BTreeMap<ServiceName, u16>,
 ) -> Vec<ServiceStatus> {
     let services = platform.services.values();
-    services.map(|service| of_service(service, observed, catalog, scale.get(&service.name).copied())).collect()
+    services
+        .map(|service| of_service(service, observed, catalog, scale.get(&service.name).copied()))
+        .collect()
 }
 
 fn of_service(

@@ -1,1 +1,48 @@
-//! gateway
+//! The data plane: takes requests at a door, decides who may go where, and streams both bodies.
+//!
+//! A request passes named phases, one small function each, told in [`proxy`]: look at the message
+//! ([`message`], [`path`]), find the [`destination`] behind the [`door`] ([`table`], [`routes`]), check
+//! the caller ([`guard`]), rewrite the head ([`headers`]), pick an instance ([`balance`]) and enter
+//! it ([`upstream`]), exchange ([`exchange`], [`tunnel`]), record ([`access_log`]).
+//!
+//! It does NOT know where instances come from, who signs tokens, or that containers exist: it is
+//! given a `watch::Receiver<Arc<RouteTable>>`, a `TokenVerifier` and the embedded handlers. It
+//! binds no socket and stops when it is told to ([`server::run`]).
+
+pub mod body;
+pub mod door;
+pub mod limits;
+pub mod server;
+pub mod table;
+pub mod upstream;
+
+pub mod balance;
+pub mod path;
+pub mod routes;
+
+mod access_log;
+mod client_io;
+mod destination;
+mod exchange;
+mod guard;
+mod head_scan;
+mod headers;
+mod message;
+mod pool;
+mod problem;
+mod proxied_body;
+mod proxy;
+mod request_id;
+mod tunnel;
+mod upload;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::Body;
+pub use door::{Door, Embedded, EmbeddedService, Listener};
+pub use limits::Limits;
+pub use proxy::Gateway;
+pub use server::{Stopped, run};
+pub use table::{RouteRow, RouteTable};
+pub use upstream::{DrainOutcome, Upstreams};

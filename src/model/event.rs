@@ -114,3 +114,14 @@ pub struct Failure {
     /// Whether the engine itself did not answer.
     pub engine_lost: bool,
 }
+
+impl Event {
+    /// The instance that this event says was removed.
+    #[must_use]
+    pub fn removed_instance(&self) -> Option<&str> {
+        match &self.kind {
+            EventKind::StepFinished { step: StepKind::Remove, subject, .. } => Some(subject),
+            _ => None,
+        }
+    }
+}

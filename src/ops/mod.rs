@@ -1,1 +1,25 @@
-//! ops
+//! What each command does, one file a verb: the story of a command in one screen.
+//!
+//! Nothing here parses arguments or prints. A verb takes a request and a [`Context`], and gives an
+//! outcome; what happens meanwhile is told through [`crate::model::event::Event`]s.
+
+pub mod context;
+pub mod error;
+
+pub mod doctor;
+pub mod down;
+pub mod exec;
+pub mod logs;
+pub mod new;
+pub mod ps;
+pub mod routes;
+pub mod token;
+pub mod up;
+pub mod user;
+
+pub mod change;
+mod detached;
+pub mod target;
+
+pub use context::Context;
+pub use error::OpsError;

@@ -12,5 +12,5 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Policy, plan};
+pub use decide::{Leaving, Policy, plan};
 pub use step::{Action, Cause, Plan, Step, StepId};

@@ -48,7 +48,9 @@ async fn next(mut live: broadcast::Receiver<Event>) -> Option<(Event, broadcast:
     loop {
         match live.recv().await {
             Ok(event) => return Some((event, live)),
-            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "a listener fell behind and missed events"),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "a listener fell behind and missed events")
+            }
             Err(RecvError::Closed) => return None,
         }
     }

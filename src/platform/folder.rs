@@ -14,7 +14,9 @@ use crate::model::name::PlatformId;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    #[error("no folder for the state of platforms: neither MSCTL_STATE_DIR, XDG_STATE_HOME nor a home folder is known")]
+    #[error(
+        "no folder for the state of platforms: neither MSCTL_STATE_DIR, XDG_STATE_HOME nor a home folder is known"
+    )]
     NoHome,
     #[error("cannot {what} {path}: {source}")]
     File { what: &'static str, path: PathBuf, source: std::io::Error },
@@ -43,7 +45,11 @@ impl StateFolder {
     pub fn open(base: &Path, platform: &PlatformId) -> Result<Self, FolderError> {
         let path = base.join(platform.to_string());
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.map_err(|source| FolderError::File { what: "make the state folder", path: path.clone(), source })?;
+        made.map_err(|source| FolderError::File {
+            what: "make the state folder",
+            path: path.clone(),
+            source,
+        })?;
         Ok(Self { path })
     }
 
@@ -104,7 +110,9 @@ impl StateFolder {
             .map_err(failed("open the lock"))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(FolderError::Locked { holder: read_holder(&mut file) }),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(FolderError::Locked { holder: read_holder(&mut file) });
+            }
             Err(error) => return Err(failed("lock")(error.into())),
         }
         let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
@@ -153,7 +161,10 @@ mod tests {
         let folder = folder(base.path());
         let lock = folder.lock().unwrap();
         let refused = folder.lock().unwrap_err();
-        assert!(matches!(refused, FolderError::Locked { holder: Some(pid) } if pid == std::process::id()), "{refused}");
+        assert!(
+            matches!(refused, FolderError::Locked { holder: Some(pid) } if pid == std::process::id()),
+            "{refused}"
+        );
         drop(lock);
         folder.lock().unwrap();
     }

@@ -42,14 +42,18 @@ impl Registry {
     pub fn admit(&self, instance: &InstanceName) {
         self.change(instance, |endpoint| {
             endpoint.map(|known| match known.state {
-                EndpointState::Starting | EndpointState::Ready => Endpoint { state: EndpointState::Ready, ..known },
+                EndpointState::Starting | EndpointState::Ready => {
+                    Endpoint { state: EndpointState::Ready, ..known }
+                }
                 EndpointState::Draining => known,
             })
         });
     }
 
     pub fn withdraw(&self, instance: &InstanceName) {
-        self.change(instance, |endpoint| endpoint.map(|known| Endpoint { state: EndpointState::Draining, ..known }));
+        self.change(instance, |endpoint| {
+            endpoint.map(|known| Endpoint { state: EndpointState::Draining, ..known })
+        });
     }
 
     pub fn forget(&self, instance: &InstanceName) {
@@ -89,7 +93,8 @@ mod tests {
 
     fn check(registry: &Registry, expected: &[(u16, EndpointState)]) {
         let catalog = registry.catalog();
-        let found: Vec<_> = catalog.endpoints().map(|endpoint| (endpoint.instance.replica, endpoint.state)).collect();
+        let found: Vec<_> =
+            catalog.endpoints().map(|endpoint| (endpoint.instance.replica, endpoint.state)).collect();
         assert_eq!(found, expected);
     }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
+use crate::model::event::Failure;
 use crate::model::instance::{InstanceName, InstanceSpec};
 use crate::model::name::ServiceName;
 use crate::model::observed::{Observed, Resource};
@@ -233,5 +234,35 @@ impl RuntimeError {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+
+    /// What to do next, where there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreachable { .. } => {
+                Some("start the engine, or run without one: msctl up --runtime process")
+            }
+            Self::ImageMissing { .. } => {
+                Some("load or build it, or map it under [images.aliases] in msctl.toml")
+            }
+            Self::NoSuchInstance(_) | Self::NotRunning(_) => Some("see what runs with: msctl ps"),
+            _ => None,
+        }
+    }
+}
+
+impl From<RuntimeError> for Failure {
+    fn from(error: RuntimeError) -> Self {
+        Self {
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            engine_lost: error.is_unreachable(),
+            excerpt: match &error {
+                RuntimeError::BuildFailed { tail, .. } => tail.clone(),
+                _ => Vec::new(),
+            },
+            ..Self::default()
+        }
     }
 }

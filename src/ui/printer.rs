@@ -83,7 +83,11 @@ impl Printer {
 
     #[must_use]
     pub fn paint(&self, style: Style, text: &str) -> String {
-        if self.colored && style != Style::Plain { format!("{}{text}\x1b[0m", style.code()) } else { text.to_owned() }
+        if self.colored && style != Style::Plain {
+            format!("{}{text}\x1b[0m", style.code())
+        } else {
+            text.to_owned()
+        }
     }
 
     /// A line of data. Text from services and engines is escaped by whoever passes it on.
@@ -112,9 +116,11 @@ impl Printer {
     /// As [`Self::data`].
     pub fn table(&self, header: &[&str], rows: Vec<Vec<String>>) -> std::io::Result<()> {
         let mut table = Table::new();
-        table.load_preset(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(header.iter().map(|title| title.to_uppercase()));
-        table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| escape_control(cell)).collect::<Vec<_>>()));
+        table.add_rows(
+            rows.into_iter().map(|row| row.iter().map(|cell| escape_control(cell)).collect::<Vec<_>>()),
+        );
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
         }

@@ -40,14 +40,19 @@ impl<'a> Progress<'a> {
     pub fn show(&mut self, event: &Event) {
         match &event.kind {
             EventKind::StepStarted { service, step, subject } => self.step_started(service, *step, subject),
-            EventKind::StepFinished { service, step, subject, .. } => self.step_finished(service, *step, subject),
+            EventKind::StepFinished { service, step, subject, .. } => {
+                self.step_finished(service, *step, subject)
+            }
             EventKind::StepFailed { service, step, failure, .. } => self.failed(service, *step, failure),
             EventKind::BuildOutput { service, line } => self.build_line(service, line),
             EventKind::InstanceExited { instance, state, restart_in, .. } => {
-                let next = restart_in.map(|pause| format!("; again in {}", duration(pause))).unwrap_or_default();
+                let next =
+                    restart_in.map(|pause| format!("; again in {}", duration(pause))).unwrap_or_default();
                 self.note(Style::Bad, &format!("{instance} {state}{next}"));
             }
-            EventKind::EngineLost { reason } => self.note(Style::Bad, &format!("the engine went away: {reason}")),
+            EventKind::EngineLost { reason } => {
+                self.note(Style::Bad, &format!("the engine went away: {reason}"))
+            }
             EventKind::EngineBack => self.note(Style::Good, "the engine answers again"),
             EventKind::Stopping => self.note(Style::Dim, "stopping"),
             EventKind::GatewayListening { .. } | EventKind::Planned { .. } | EventKind::Settled { .. } => {}
@@ -78,13 +83,19 @@ impl<'a> Progress<'a> {
         match step {
             StepKind::Admit => self.settle(service, Style::Good, &format!("{subject} ready ({took})")),
             StepKind::Remove => self.settle(service, Style::Dim, &format!("{subject} removed ({took})")),
-            StepKind::Build if !self.printer.is_moving() => self.note(Style::Dim, &format!("{subject}: built ({took})")),
+            StepKind::Build if !self.printer.is_moving() => {
+                self.note(Style::Dim, &format!("{subject}: built ({took})"))
+            }
             _ => {}
         }
     }
 
     fn failed(&mut self, service: &str, step: StepKind, failure: &Failure) {
-        self.settle(service, Style::Bad, &format!("{service}: {step} failed: {}", escape_control(&failure.message)));
+        self.settle(
+            service,
+            Style::Bad,
+            &format!("{service}: {step} failed: {}", escape_control(&failure.message)),
+        );
         for line in &failure.excerpt {
             self.note(Style::Plain, &format!("    {}", escape_control(line)));
         }

@@ -40,7 +40,9 @@ pub fn escape_control(text: &str) -> String {
 
 /// C0 and C1 controls, and the marks that reorder text on screen.
 fn is_dangerous(c: char) -> bool {
-    (c.is_control() && c != '\t') || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
+    (c.is_control() && c != '\t')
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2066}'..='\u{2069}').contains(&c)
 }
 
 #[cfg(test)]

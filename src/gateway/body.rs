@@ -1,0 +1,99 @@
+//! What the gateway answers with: an enum, so that a proxied byte meets no box on its way.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+
+use super::proxied_body::ProxiedBody;
+
+/// Whatever made a body end early. It goes to the access log; the client sees the connection end.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+pub struct Body(Kind);
+
+#[expect(clippy::large_enum_variant, reason = "the large variant is the hot one, and must not be boxed")]
+enum Kind {
+    Empty,
+    Full(Bytes),
+    Proxied(ProxiedBody),
+    Embedded(UnsyncBoxBody<Bytes, BodyError>),
+}
+
+impl Body {
+    pub fn empty() -> Self {
+        Self(Kind::Empty)
+    }
+
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        Self(Kind::Full(bytes.into()))
+    }
+
+    /// For embedded handlers, whose bodies are of any type.
+    pub fn boxed<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        Self(Kind::Embedded(body.map_err(Into::into).boxed_unsync()))
+    }
+
+    pub(super) fn proxied(body: ProxiedBody) -> Self {
+        Self(Kind::Proxied(body))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.0 {
+            Kind::Empty => "empty",
+            Kind::Full(_) => "full",
+            Kind::Proxied(_) => "proxied",
+            Kind::Embedded(_) => "embedded",
+        };
+        write!(f, "Body({kind})")
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Kind::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Kind::Proxied(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Kind::Embedded(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Full(_) => false,
+            Kind::Proxied(body) => body.is_end_stream(),
+            Kind::Embedded(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Proxied(body) => body.size_hint(),
+            Kind::Embedded(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Where a request goes, by the door it came through.
+//!
+//! Decides from the table alone; whether a route's access rule lets the caller in is asked later,
+//! of [`guard`](super::guard). Between services there is no such rule: `calls` is what counts.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::door::{Door, Embedded, EmbeddedService};
+use super::problem::Problem;
+use super::routes::{Resolution, Rule};
+use super::table::{RouteTable, Service, Site};
+use crate::model::name::ServiceName;
+
+pub(super) enum Destination {
+    Embedded(Arc<dyn EmbeddedService>),
+    Service { service: Arc<Service>, way: Way },
+}
+
+/// By what right a request gets to a service.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// A client's, by a route with an access rule.
+    Route(Arc<Rule>),
+    /// Another service's, by its `calls`.
+    Call,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'r> {
+    /// Lower case, without port.
+    pub(super) host: &'r str,
+    /// In normal form.
+    pub(super) path: &'r str,
+    pub(super) method: &'r Method,
+    pub(super) caller: Option<&'r ServiceName>,
+}
+
+pub(super) fn find(
+    door: &Door,
+    asked: Asked<'_>,
+    table: &RouteTable,
+    embedded: &Embedded,
+) -> Result<Destination, Problem> {
+    match door {
+        Door::Public => match embedded.at_public(asked.path) {
+            Some(handler) => Ok(Destination::Embedded(handler)),
+            None => by_route(asked, table),
+        },
+        Door::Internal => match table.internal_site(asked.host) {
+            Site::Platform => Ok(Destination::Embedded(Arc::clone(&embedded.internal))),
+            Site::Service(callee) => by_call(asked.caller, Some(callee), table),
+            Site::Unknown => by_call(asked.caller, None, table),
+        },
+        Door::Link { callee, .. } => by_call(asked.caller, table.service(callee), table),
+        Door::Platform => Ok(Destination::Embedded(Arc::clone(&embedded.internal))),
+    }
+}
+
+/// Who calls through an inside door: whom the link was made for, the bearer of a service token, or
+/// the owner of the address. Address and token must not contradict each other.
+pub(super) fn caller(
+    door: &Door,
+    address: IpAddr,
+    token: Option<ServiceName>,
+    table: &RouteTable,
+) -> Result<Option<ServiceName>, Problem> {
+    let known = match door {
+        Door::Public => return Ok(None),
+        Door::Link { caller, .. } => Some(caller),
+        Door::Internal | Door::Platform => table.caller_at(address),
+    };
+    match (known, token) {
+        (Some(address), Some(token)) if *address != token => {
+            Err(Problem::CallerContradicts { address: address.clone(), token })
+        }
+        (known, token) => Ok(token.or_else(|| known.cloned())),
+    }
+}
+
+fn by_route(asked: Asked<'_>, table: &RouteTable) -> Result<Destination, Problem> {
+    let routes = match table.public_site(asked.host) {
+        Site::Service(service) => &service.routes,
+        Site::Platform => table.by_path(),
+        Site::Unknown => return Err(Problem::NoHost),
+    };
+    match routes.resolve(asked.path, asked.method) {
+        Resolution::Found(rule) => {
+            let service = Arc::clone(table.service(&rule.service).ok_or(Problem::NoRoute)?);
+            Ok(Destination::Service { service, way: Way::Route(Arc::clone(rule)) })
+        }
+        Resolution::Method(allowed) => Err(Problem::Method { allowed: list(allowed) }),
+        Resolution::Ambiguous => Err(Problem::PathAmbiguous),
+        Resolution::NotFound => Err(Problem::NoRoute),
+    }
+}
+
+fn by_call(
+    caller: Option<&ServiceName>,
+    callee: Option<&Arc<Service>>,
+    table: &RouteTable,
+) -> Result<Destination, Problem> {
+    let caller = caller.and_then(|name| table.service(name)).ok_or(Problem::CallerUnknown)?;
+    let callee = callee.ok_or(Problem::NoHost)?;
+    if caller.may_call(&callee.name) {
+        return Ok(Destination::Service { service: Arc::clone(callee), way: Way::Call });
+    }
+    Err(Problem::CallNotDeclared {
+        caller: caller.name.clone(),
+        callee: callee.name.clone(),
+        manifest: caller.manifest.clone(),
+    })
+}
+
+/// As `Allow` has it; HEAD goes with GET.
+fn list(methods: BTreeSet<&str>) -> String {
+    let mut methods = methods;
+    if methods.contains("GET") {
+        methods.insert("HEAD");
+    }
+    methods.into_iter().collect::<Vec<_>>().join(", ")
+}

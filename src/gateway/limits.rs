@@ -1,0 +1,52 @@
+//! Every size and every wait that bounds the data plane, in one place.
+//!
+//! The defaults are those of GATEWAY.md, section 4.2. Tests shorten the waits.
+
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest request body, in bytes.
+    pub request_body: u64,
+    /// The longest request head without its first line, in bytes.
+    pub header_block: usize,
+    /// The longest path with its query, in bytes.
+    pub uri: usize,
+    /// From the first byte of a request's head to its last.
+    pub header_read: Duration,
+    /// How long a client's connection may rest between two requests.
+    pub client_idle: Duration,
+    /// The longest pause of a client within a request body.
+    pub upload_idle: Duration,
+    /// How long an upstream may take to accept a connection.
+    pub connect: Duration,
+    /// From the end of the request to the head of the upstream's response.
+    pub response_head: Duration,
+    /// How long an unused upstream connection is kept: less than the 5 s of node and uvicorn.
+    pub pool_idle: Duration,
+    /// How many unused connections are kept for each instance.
+    pub pool_size: usize,
+    /// How long a request whose instance was just withdrawn waits for the table without it.
+    pub table_wait: Duration,
+    /// How long requests may finish once the gateway stops.
+    pub shutdown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_body: 10 * 1024 * 1024,
+            header_block: 32 * 1024,
+            uri: 8 * 1024,
+            header_read: Duration::from_secs(10),
+            client_idle: Duration::from_secs(75),
+            upload_idle: Duration::from_secs(30),
+            connect: Duration::from_secs(1),
+            response_head: Duration::from_secs(15),
+            pool_idle: Duration::from_secs(4),
+            pool_size: 64,
+            table_wait: Duration::from_millis(500),
+            shutdown: Duration::from_secs(30),
+        }
+    }
+}

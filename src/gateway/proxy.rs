@@ -1,0 +1,329 @@
+//! A request's way through the gateway, phase by phase.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::access_log::{Record, Recorded};
+use super::body::Body;
+use super::client_io::Activity;
+use super::destination::{self, Asked, Destination, Way};
+use super::door::{Door, Embedded, EmbeddedService};
+use super::exchange::{ExchangeError, Outgoing, exchange};
+use super::guard;
+use super::headers::{self, Origin, X_REQUEST_ID};
+use super::limits::Limits;
+use super::message::{self, Authority};
+use super::path::{self, PathFault};
+use super::pool::Connection;
+use super::problem::Problem;
+use super::proxied_body::ProxiedBody;
+use super::request_id::{self, Trust};
+use super::routes::Forwarded;
+use super::server::Tasks;
+use super::table::{RouteTable, Service};
+use super::tunnel::{self, Wanted};
+use super::upload::{RequestBody, Upload, UploadState};
+use super::upstream::Lease;
+use crate::model::name::ServiceName;
+use crate::model::principal::{Principal, TokenVerifier};
+
+/// How often a request picks again because what it picked was just withdrawn.
+const PICKS: usize = 3;
+
+/// The data plane, ready to be [`run`](super::run) on any number of listeners. Clones are the same gateway.
+#[derive(Clone)]
+pub struct Gateway {
+    routes: watch::Receiver<Arc<RouteTable>>,
+    verifier: Arc<dyn TokenVerifier>,
+    embedded: Arc<Embedded>,
+    limits: Arc<Limits>,
+}
+
+/// One connection of a client, as its requests see it.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) door: Arc<Door>,
+    pub(super) client: SocketAddr,
+    pub(super) activity: Arc<Activity>,
+    pub(super) tasks: Tasks,
+}
+
+/// What the first phases found out about a request; the table is the one it began with.
+struct Visit<'r> {
+    session: &'r Session,
+    table: Arc<RouteTable>,
+    authority: Authority,
+    path: &'r str,
+    request_id: &'r HeaderValue,
+    caller: Option<ServiceName>,
+}
+
+/// A response's head, with everything its body still needs.
+struct Answered {
+    response: Response<Incoming>,
+    connection: Connection,
+    upload: Option<Arc<Upload>>,
+    lease: Lease,
+}
+
+impl Gateway {
+    pub fn new(
+        routes: watch::Receiver<Arc<RouteTable>>,
+        verifier: Arc<dyn TokenVerifier>,
+        embedded: Embedded,
+    ) -> Self {
+        Self { routes, verifier, embedded: Arc::new(embedded), limits: Arc::default() }
+    }
+
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits: Arc::new(limits), ..self }
+    }
+
+    pub(super) fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// Answers every request, with a problem document if need be, and records how it went.
+    pub(super) async fn handle(&self, session: &Session, request: Request<Incoming>) -> Response<Recorded> {
+        if request.version() == Version::HTTP_2 {
+            session.activity.becomes_opaque();
+        }
+        let busy = session.activity.begin();
+        let mut record = Record::begin(&request, session.door.label(), session.client, busy);
+        let trust = if session.door.is_inside() { Trust::Inside } else { Trust::Nobody };
+        let id = request_id::choose(request.headers().get(X_REQUEST_ID), trust);
+        record.has_id(&id);
+        let mut response = self.answer(session, request, &id, &mut record).await.unwrap_or_else(|problem| {
+            record.fails_with(problem.code());
+            problem.response(&id)
+        });
+        response.headers_mut().insert(X_REQUEST_ID, id);
+        record.answers(response)
+    }
+
+    async fn answer(
+        &self,
+        session: &Session,
+        request: Request<Incoming>,
+        request_id: &HeaderValue,
+        record: &mut Record,
+    ) -> Result<Response<Body>, Problem> {
+        let (parts, body) = request.into_parts();
+        message::check(&parts, session.activity.take_framing(), &self.limits)?;
+        let authority = message::authority(&parts)?;
+        let uri = parts.uri.clone();
+        let path = path::normalise(uri.path())?;
+        let table = Arc::clone(&self.routes.borrow());
+        let caller = self.caller(session, &parts.headers, &table)?;
+        let asked =
+            Asked { host: &authority.host(), path: &path, method: &parts.method, caller: caller.as_ref() };
+        let destination = destination::find(&session.door, asked, &table, &self.embedded)?;
+        let visit = Visit { session, table, authority, path: &path, request_id, caller };
+        let request = Request::from_parts(parts, body);
+        match destination {
+            Destination::Embedded(handler) => visit.embedded(&*handler, request, record).await,
+            Destination::Service { service, way } => {
+                self.proxied(&visit, &service, &way, request, record).await
+            }
+        }
+    }
+
+    fn caller(
+        &self,
+        session: &Session,
+        headers: &http::HeaderMap,
+        table: &RouteTable,
+    ) -> Result<Option<ServiceName>, Problem> {
+        if !session.door.is_inside() {
+            return Ok(None);
+        }
+        let token = guard::service_of_token(headers, &*self.verifier)?;
+        destination::caller(&session.door, session.client.ip(), token, table)
+    }
+
+    async fn proxied(
+        &self,
+        visit: &Visit<'_>,
+        service: &Arc<Service>,
+        way: &Way,
+        mut request: Request<Incoming>,
+        record: &mut Record,
+    ) -> Result<Response<Body>, Problem> {
+        let principal = self.principal(way, &request, &visit.authority)?;
+        record.is_from(visit.caller.as_ref(), principal.as_ref().map(|principal| principal.subject.as_str()));
+        let wanted = tunnel::wanted(&mut request);
+        visit.rewrite(&mut request, way, principal.as_ref(), wanted.is_some())?;
+        let lease = self.enter(&visit.table, &service.name).await?;
+        record.goes_to(lease.upstream());
+        let answered = self.exchange(lease, request).await.map_err(|error| {
+            let request_id = visit.request_id.to_str().unwrap_or_default();
+            tracing::warn!(%request_id, service = %service.name, error = chain(&error), "request failed");
+            problem_of(&error, &service.name, &self.limits)
+        })?;
+        answered.delivered(wanted, visit.session, &service.name)
+    }
+
+    fn principal(
+        &self,
+        way: &Way,
+        request: &Request<Incoming>,
+        authority: &Authority,
+    ) -> Result<Option<Principal>, Problem> {
+        let headers = request.headers();
+        match way {
+            Way::Route(rule) => {
+                guard::admit(&rule.access, guard::credential(headers, authority), &*self.verifier)
+            }
+            Way::Call => guard::verify(guard::header_credential(headers), &*self.verifier),
+        }
+    }
+
+    /// Picks an instance and enters it. Where it was withdrawn in between, picks again from a
+    /// fresh table, waiting for it a little if it is not there yet.
+    async fn enter(&self, table: &Arc<RouteTable>, name: &ServiceName) -> Result<Lease, Problem> {
+        let mut table = Arc::clone(table);
+        for _ in 0..PICKS {
+            let service = table.service(name).ok_or(Problem::NoRoute)?;
+            let upstream = service.next_upstream().ok_or_else(|| Problem::NoneReady {
+                service: name.clone(),
+                state: service.waiting().to_owned(),
+            })?;
+            if let Ok(lease) = upstream.enter() {
+                return Ok(lease);
+            }
+            table = self.fresher(&table).await;
+        }
+        let state = "its instances are being replaced".to_owned();
+        Err(Problem::NoneReady { service: name.clone(), state })
+    }
+
+    async fn fresher(&self, stale: &Arc<RouteTable>) -> Arc<RouteTable> {
+        let mut routes = self.routes.clone();
+        let fresh = routes.wait_for(|table| !Arc::ptr_eq(table, stale));
+        match timeout(self.limits.table_wait, fresh).await {
+            Ok(Ok(table)) => Arc::clone(&table),
+            _ => Arc::clone(stale),
+        }
+    }
+
+    async fn exchange(&self, lease: Lease, request: Request<Incoming>) -> Result<Answered, ExchangeError> {
+        let (parts, incoming) = request.into_parts();
+        let (body, upload) = RequestBody::new(incoming, self.limits.request_body);
+        let outgoing = Outgoing { request: Request::from_parts(parts, body), upload: upload.clone() };
+        let (response, connection) = exchange(&lease, outgoing, &self.limits).await?;
+        Ok(Answered { response, connection, upload, lease })
+    }
+}
+
+impl Visit<'_> {
+    async fn embedded(
+        &self,
+        handler: &dyn EmbeddedService,
+        mut request: Request<Incoming>,
+        record: &mut Record,
+    ) -> Result<Response<Body>, Problem> {
+        record.is_from(self.caller.as_ref(), None);
+        *request.uri_mut() = forwarded_uri(request.uri(), self.path)?;
+        headers::remove_forged(request.headers_mut());
+        headers::set_origin(request.headers_mut(), &self.origin(None));
+        headers::set_identity(request.headers_mut(), None, self.caller.as_ref());
+        Ok(handler.call(request).await)
+    }
+
+    /// Turns the client's head into the instance's.
+    fn rewrite(
+        &self,
+        request: &mut Request<Incoming>,
+        way: &Way,
+        principal: Option<&Principal>,
+        tunnelled: bool,
+    ) -> Result<(), Problem> {
+        let (path, prefix) = match way {
+            Way::Route(rule) => match rule.forwarded {
+                Forwarded::Without(count) => (path::without_prefix(self.path, count), Some(count)),
+                Forwarded::Whole => (self.path, None),
+            },
+            Way::Call => (self.path, None),
+        };
+        let prefix = prefix.map(|count| path::prefix(self.path, count));
+        *request.uri_mut() = forwarded_uri(request.uri(), path)?;
+        *request.version_mut() = Version::HTTP_11;
+        let headers = request.headers_mut();
+        headers::remove_hop_by_hop(headers);
+        headers::remove_forged(headers);
+        headers::set_origin(headers, &self.origin(prefix));
+        headers::set_identity(headers, principal, self.caller.as_ref());
+        if tunnelled {
+            tunnel::set_headers(headers);
+        }
+        Ok(())
+    }
+
+    fn origin<'v>(&'v self, prefix: Option<&'v str>) -> Origin<'v> {
+        Origin {
+            client: self.session.client.ip(),
+            authority: &self.authority,
+            request_id: self.request_id,
+            prefix,
+        }
+    }
+}
+
+impl Answered {
+    fn delivered(
+        self,
+        wanted: Option<Wanted>,
+        session: &Session,
+        service: &ServiceName,
+    ) -> Result<Response<Body>, Problem> {
+        let Self { response, connection, upload, lease } = self;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let granted = wanted.filter(|_| tunnel::is_accepted(&response));
+            let wanted = granted.ok_or_else(|| Problem::BadAnswer { service: service.clone() })?;
+            session.activity.becomes_opaque();
+            return Ok(tunnel::open(wanted, response, lease, &session.tasks));
+        }
+        let mut response =
+            response.map(|incoming| Body::proxied(ProxiedBody::new(incoming, connection, upload, lease)));
+        *response.version_mut() = Version::HTTP_11;
+        headers::remove_hop_by_hop(response.headers_mut());
+        Ok(response)
+    }
+}
+
+/// In origin-form, with the query as it was.
+fn forwarded_uri(uri: &Uri, path: &str) -> Result<Uri, Problem> {
+    let unchanged = uri.path_and_query().filter(|given| given.path() == path);
+    let forwarded = match (unchanged, uri.query()) {
+        (Some(given), _) => Ok(given.clone()),
+        (None, Some(query)) => PathAndQuery::try_from(format!("{path}?{query}")),
+        (None, None) => PathAndQuery::try_from(path.to_owned()),
+    };
+    forwarded.map(Uri::from).map_err(|_| Problem::Path(PathFault::Character))
+}
+
+fn problem_of(error: &ExchangeError, service: &ServiceName, limits: &Limits) -> Problem {
+    let service = service.clone();
+    match error {
+        ExchangeError::Connect(_) => Problem::Unreachable { service },
+        ExchangeError::Broken(_) => Problem::BadAnswer { service },
+        ExchangeError::Late => Problem::AnswerLate { service },
+        ExchangeError::Upload(UploadState::TooLarge) => Problem::BodyTooLarge { limit: limits.request_body },
+        ExchangeError::Upload(UploadState::WaitsForClient) => Problem::BodyLate,
+        ExchangeError::Upload(_) => Problem::BodyBroken,
+    }
+}
+
+/// The error with its causes, for the log.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

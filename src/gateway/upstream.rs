@@ -1,0 +1,295 @@
+//! The instances as the gateway sees them: how busy each is, and its connections.
+//!
+//! An [`Upstream`] outlives route tables: swapping a table changes who is picked, never what is
+//! counted. A request holds a [`Lease`] from the moment it enters until the last byte of the
+//! response was handed on, so "no leases" means that the instance may be stopped.
+//!
+//! Entering and draining race by design. Both are one atomic operation on one word, the count with
+//! the draining bit in it: whoever enters before the bit is waited for, whoever comes after it is
+//! turned away and picks again.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::limits::Limits;
+use super::pool::{ConnectError, Connection, Pool};
+use crate::model::instance::InstanceName;
+use crate::model::name::ServiceName;
+
+/// How the draining of an instance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum DrainOutcome {
+    /// Every request had ended.
+    Idle,
+    /// So many requests or tunnels were still open at the deadline, and were cut.
+    CutOff(usize),
+}
+
+/// The instance takes no new requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Draining;
+
+/// All instances that tables were ever built with, until they are forgotten.
+#[derive(Debug, Default)]
+pub struct Upstreams {
+    known: Mutex<Known>,
+    limits: Arc<Limits>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    instances: HashMap<(InstanceName, SocketAddr), Arc<Upstream>>,
+    turns: HashMap<ServiceName, Arc<AtomicUsize>>,
+}
+
+impl Upstreams {
+    pub fn new(limits: Limits) -> Self {
+        Self { known: Mutex::default(), limits: Arc::new(limits) }
+    }
+
+    /// The one upstream of this instance at this address. One that was drained and closed is
+    /// replaced: whoever lists it as ready again knows better.
+    pub(super) fn at(&self, instance: &InstanceName, address: SocketAddr) -> Arc<Upstream> {
+        let mut known = lock(&self.known);
+        let key = (instance.clone(), address);
+        match known.instances.get(&key) {
+            Some(upstream) if !lock(&upstream.pool).is_closed() => Arc::clone(upstream),
+            _ => {
+                let upstream = Arc::new(Upstream::new(instance.clone(), address, Arc::clone(&self.limits)));
+                known.instances.insert(key, Arc::clone(&upstream));
+                upstream
+            }
+        }
+    }
+
+    /// The counter by which the service's instances take turns.
+    pub(super) fn turn(&self, service: &ServiceName) -> Arc<AtomicUsize> {
+        Arc::clone(lock(&self.known).turns.entry(service.clone()).or_default())
+    }
+
+    /// Requests and tunnels that are open at the instance.
+    pub fn in_flight(&self, instance: &InstanceName) -> usize {
+        self.of(instance).iter().map(|upstream| upstream.in_flight()).sum()
+    }
+
+    /// Lets no new request in, waits until every open one has ended or `deadline` has passed, then
+    /// closes all connections. The instance should have left the route table before.
+    pub async fn drain(&self, instance: &InstanceName, deadline: Duration) -> DrainOutcome {
+        let upstreams = self.of(instance);
+        let drained = upstreams.iter().map(|upstream| upstream.drain(deadline));
+        let cut: usize = futures_util::future::join_all(drained).await.into_iter().sum();
+        if cut == 0 { DrainOutcome::Idle } else { DrainOutcome::CutOff(cut) }
+    }
+
+    /// Closes whatever is left of the instance and drops its state.
+    pub fn forget(&self, instance: &InstanceName) {
+        for upstream in self.of(instance) {
+            upstream.close();
+        }
+        lock(&self.known).instances.retain(|(name, _), _| name != instance);
+    }
+
+    fn of(&self, instance: &InstanceName) -> Vec<Arc<Upstream>> {
+        let known = lock(&self.known);
+        let of_it = known.instances.iter().filter(|((name, _), _)| name == instance);
+        of_it.map(|(_, upstream)| Arc::clone(upstream)).collect()
+    }
+}
+
+/// One instance at one address.
+#[derive(Debug)]
+pub struct Upstream {
+    instance: InstanceName,
+    address: SocketAddr,
+    limits: Arc<Limits>,
+    /// Open leases, and [`DRAINING`].
+    load: AtomicUsize,
+    emptied: Notify,
+    pool: Mutex<Pool>,
+}
+
+const DRAINING: usize = 1 << (usize::BITS - 1);
+
+impl Upstream {
+    fn new(instance: InstanceName, address: SocketAddr, limits: Arc<Limits>) -> Self {
+        let pool = Mutex::default();
+        Self { instance, address, limits, load: AtomicUsize::new(0), emptied: Notify::new(), pool }
+    }
+
+    pub fn instance(&self) -> &InstanceName {
+        &self.instance
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.load.load(Ordering::Acquire) & !DRAINING
+    }
+
+    pub(super) fn enter(self: &Arc<Self>) -> Result<Lease, Draining> {
+        let entered = |load: usize| (load & DRAINING == 0).then_some(load + 1);
+        match self.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, entered) {
+            Ok(_) => Ok(Lease(Arc::clone(self))),
+            Err(_) => Err(Draining),
+        }
+    }
+
+    /// Aborts `task` when the instance is closed.
+    pub(super) fn cut_on_close(&self, task: AbortHandle) {
+        lock(&self.pool).watch(task);
+    }
+
+    fn leave(&self) {
+        if self.load.fetch_sub(1, Ordering::AcqRel) == DRAINING + 1 {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// How many leases had to be cut.
+    async fn drain(&self, deadline: Duration) -> usize {
+        self.load.fetch_or(DRAINING, Ordering::AcqRel);
+        lock(&self.pool).close_idle();
+        let drained = tokio::time::timeout(deadline, self.until_empty()).await;
+        let cut = if drained.is_ok() { 0 } else { self.in_flight() };
+        self.close();
+        cut
+    }
+
+    async fn until_empty(&self) {
+        loop {
+            // Registered before the count is read, so that the last lease cannot slip in between.
+            let mut emptied = std::pin::pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            if self.in_flight() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn close(&self) {
+        self.load.fetch_or(DRAINING, Ordering::AcqRel);
+        lock(&self.pool).close();
+    }
+}
+
+/// The right to use an instance. Dropping it is what ends the request.
+#[derive(Debug)]
+pub(super) struct Lease(Arc<Upstream>);
+
+impl Lease {
+    pub(super) fn upstream(&self) -> &Arc<Upstream> {
+        &self.0
+    }
+
+    /// An idle connection if there is one that still lives, else a new one.
+    pub(super) async fn connection(&self) -> Result<Connection, ConnectError> {
+        while let Some(mut connection) = self.take_idle() {
+            if connection.is_usable(self.0.limits.connect).await {
+                return Ok(connection);
+            }
+        }
+        self.connect().await
+    }
+
+    pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
+        let (connection, task) = Connection::open(self.0.address, self.0.limits.connect).await?;
+        self.0.cut_on_close(task);
+        Ok(connection)
+    }
+
+    pub(super) fn give_back(&self, connection: Connection) {
+        let limits = &self.0.limits;
+        if self.0.load.load(Ordering::Acquire) & DRAINING == 0 {
+            lock(&self.0.pool).put(connection, limits.pool_size, limits.pool_idle);
+        }
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        lock(&self.0.pool).take(self.0.limits.pool_idle)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// No code that holds one of these locks can leave its data half changed, so a panic elsewhere
+/// does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::instance::Generation;
+
+    fn name() -> InstanceName {
+        InstanceName { service: "order".parse().unwrap(), generation: Generation::FIRST, replica: 1 }
+    }
+
+    fn address() -> SocketAddr {
+        "127.0.0.1:1".parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_waits_for_the_last_lease_and_lets_nobody_in() {
+        let upstreams = Arc::new(Upstreams::default());
+        let upstream = upstreams.at(&name(), address());
+        let (first, second) = (upstream.enter().unwrap(), upstream.enter().unwrap());
+        let draining = tokio::spawn({
+            let upstreams = Arc::clone(&upstreams);
+            async move { upstreams.drain(&name(), Duration::from_secs(10)).await }
+        });
+        while upstream.enter().is_ok() {
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        tokio::task::yield_now().await;
+        assert!(!draining.is_finished());
+        drop(second);
+        assert_eq!(draining.await.unwrap(), DrainOutcome::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_open_at_the_deadline_is_cut_and_counted() {
+        let upstreams = Upstreams::default();
+        let lease = upstreams.at(&name(), address()).enter().unwrap();
+        let stuck = tokio::spawn(std::future::pending::<()>());
+        lease.upstream().cut_on_close(stuck.abort_handle());
+        let outcome = upstreams.drain(&name(), Duration::from_secs(10)).await;
+        assert_eq!(outcome, DrainOutcome::CutOff(1));
+        assert!(stuck.await.unwrap_err().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn an_unknown_instance_is_idle_at_once() {
+        assert_eq!(Upstreams::default().drain(&name(), Duration::from_secs(10)).await, DrainOutcome::Idle);
+    }
+
+    #[tokio::test]
+    async fn counts_survive_as_long_as_the_instance_does() {
+        let upstreams = Upstreams::default();
+        let lease = upstreams.at(&name(), address()).enter().unwrap();
+        assert_eq!(upstreams.at(&name(), address()).in_flight(), 1);
+        upstreams.forget(&name());
+        assert_eq!(upstreams.at(&name(), address()).in_flight(), 0);
+        assert!(lease.upstream().enter().is_err());
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_ready_again_after_its_drain_is_a_new_one() {
+        let upstreams = Upstreams::default();
+        upstreams.at(&name(), address());
+        assert_eq!(upstreams.drain(&name(), Duration::ZERO).await, DrainOutcome::Idle);
+        assert!(upstreams.at(&name(), address()).enter().is_ok());
+    }
+}

@@ -1,0 +1,68 @@
+//! Asking a running platform for a change, and passing on what happens meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{Stream, StreamExt};
+
+use super::context::{Context, known_service, known_services};
+use super::error::OpsError;
+use crate::admin::client::ClientError;
+use crate::admin::{Change, Message};
+use crate::model::event::Event;
+use crate::model::outcome::Outcome;
+
+/// Takes events as they come.
+pub type EventSink<'a> = &'a mut (dyn FnMut(&Event) + Send);
+
+/// Runs other numbers of instances than the manifest says.
+///
+/// # Errors
+/// When a service is unknown, or the platform does not run.
+pub async fn scale(
+    context: &Context,
+    replicas: &[(String, u16)],
+    tell: EventSink<'_>,
+) -> Result<Outcome, OpsError> {
+    let platform = context.load()?;
+    let mut wanted = BTreeMap::new();
+    for (name, count) in replicas {
+        wanted.insert(known_service(&platform, name)?.to_string(), *count);
+    }
+    let messages = context.client(&platform)?.change(&Change::Scale { replicas: wanted }).await?;
+    follow(messages, tell).await
+}
+
+/// Replaces the instances of some services, or of all, without a gap.
+///
+/// # Errors
+/// When a service is unknown, or the platform does not run.
+pub async fn restart(
+    context: &Context,
+    services: &[String],
+    tell: EventSink<'_>,
+) -> Result<Outcome, OpsError> {
+    let platform = context.load()?;
+    let named = known_services(&platform, services)?;
+    let chosen: BTreeSet<String> = match named.is_empty() {
+        true => platform.services.keys().map(ToString::to_string).collect(),
+        false => named.iter().map(ToString::to_string).collect(),
+    };
+    let messages = context.client(&platform)?.change(&Change::Restart { services: chosen }).await?;
+    follow(messages, tell).await
+}
+
+/// Passes events on until the outcome or the refusal comes.
+pub async fn follow(
+    messages: impl Stream<Item = Result<Message, ClientError>>,
+    tell: EventSink<'_>,
+) -> Result<Outcome, OpsError> {
+    let mut messages = std::pin::pin!(messages);
+    while let Some(message) = messages.next().await {
+        match message? {
+            Message::Event(event) => tell(&event),
+            Message::Outcome(outcome) => return Ok(outcome),
+            Message::Refused(refusal) => return Err(refusal.into()),
+        }
+    }
+    Err(ClientError::NotRunning.into())
+}

@@ -1,0 +1,137 @@
+//! Starting the platform process apart from this one, and hearing whether it came up.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::context::Context;
+use super::error::OpsError;
+use super::target::RuntimeChoice;
+use super::up::Manner;
+use crate::admin::client::{Client, ClientError};
+use crate::model::exit::ExitCode;
+use crate::model::platform::Platform;
+use crate::platform::folder::StateFolder;
+
+/// How long the process has until it answers. It looks at the engine and binds sockets; nothing is
+/// built or started before that.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long another process that holds the lock has until it answers.
+const JOIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// The hidden command that the detached process runs.
+pub const HOST_COMMAND: &str = "host";
+
+/// The first and only line that the process writes to its stdout.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Report {
+    Started,
+    Failed { message: String, hint: Option<String>, code: u8 },
+}
+
+/// Makes sure that a platform process answers at `client`, starting one if need be.
+///
+/// # Errors
+/// Why the process could not come up.
+pub async fn ensure(
+    context: &Context,
+    platform: &Platform,
+    folder: &StateFolder,
+    choice: RuntimeChoice,
+    client: &Client,
+) -> Result<Manner, OpsError> {
+    match client.status().await {
+        Ok(_) => return Ok(Manner::Joined),
+        Err(ClientError::NotRunning) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match start(context, platform, folder, choice).await {
+        Ok(()) => Ok(Manner::Detached),
+        // Somebody else was quicker: theirs is as good.
+        Err(OpsError::Detached { code, .. }) if code == ExitCode::Conflict as u8 => {
+            wait_until_it_answers(client).await?;
+            Ok(Manner::Joined)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// # Errors
+/// The last error when nothing answers in time.
+pub async fn wait_until_it_answers(client: &Client) -> Result<(), ClientError> {
+    let deadline = Instant::now() + JOIN_LIMIT;
+    loop {
+        match client.status().await {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn start(
+    context: &Context,
+    platform: &Platform,
+    folder: &StateFolder,
+    choice: RuntimeChoice,
+) -> Result<(), OpsError> {
+    let log = folder.platform_log();
+    let file = std::fs::File::create(&log).map_err(OpsError::io(format!("write {}", log.display())))?;
+    let program = std::env::current_exe().map_err(OpsError::io("find the msctl program"))?;
+    let mut child = Command::new(program)
+        .arg(HOST_COMMAND)
+        .arg("--runtime")
+        .arg(runtime_name(choice))
+        .env("MSCTL_DIRECTORY", &platform.root)
+        .envs(context.state_dir.iter().map(|path| ("MSCTL_STATE_DIR", path)))
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(file)
+        .spawn()
+        .map_err(OpsError::io("start the platform process"))?;
+    let stdout = child.stdout.take().expect("piped above");
+    let mut line = String::new();
+    let read = timeout(START_LIMIT, BufReader::new(stdout).read_line(&mut line)).await;
+    match read.ok().and_then(Result::ok).and_then(|_| serde_json::from_str(&line).ok()) {
+        Some(Report::Started) => Ok(()),
+        Some(Report::Failed { message, hint, code }) => Err(OpsError::Detached { message, hint, code }),
+        None => {
+            // It said nothing: whatever it is doing, it is not to go on unattended.
+            let _ = child.kill().await;
+            let message = "the platform process ended without a word".to_owned();
+            let hint = Some(format!("its output is in {}", log.display()));
+            Err(OpsError::Detached { message, hint, code: ExitCode::Failed as u8 })
+        }
+    }
+}
+
+fn runtime_name(choice: RuntimeChoice) -> &'static str {
+    match choice {
+        RuntimeChoice::Auto => "auto",
+        RuntimeChoice::Docker => "docker",
+        RuntimeChoice::Process => "process",
+    }
+}
+
+/// Tells the process that started this one how it went. Nothing else may go to stdout.
+pub async fn report(started: Result<(), &OpsError>) {
+    let report = match started {
+        Ok(()) => Report::Started,
+        Err(error) => {
+            Report::Failed { message: error.to_string(), hint: error.hint(), code: error.exit_code() as u8 }
+        }
+    };
+    let mut line = serde_json::to_vec(&report).expect("an enum of strings");
+    line.push(b'\n');
+    let mut stdout = tokio::io::stdout();
+    // Whoever started this may have gone away; the platform runs all the same.
+    let _ = stdout.write_all(&line).await;
+    let _ = stdout.flush().await;
+}

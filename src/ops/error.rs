@@ -1,0 +1,133 @@
+//! Everything that a verb can fail with, and what that means for the caller.
+
+use crate::admin::Refusal;
+use crate::admin::client::ClientError;
+use crate::auth::AuthError;
+use crate::auth::accounts::AccountError;
+use crate::auth::issue::IssueError;
+use crate::manifest::ManifestError;
+use crate::model::exit::ExitCode;
+use crate::model::name::NameError;
+use crate::model::route::ScopeError;
+use crate::platform::folder::FolderError;
+use crate::platform::running::StartError;
+use crate::runtime::RuntimeError;
+use crate::scaffold::ScaffoldError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    #[error("{}", of_manifest(.0))]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("failed to {0}")]
+    Auth(#[from] AuthError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("failed to {0}")]
+    Scaffold(#[from] ScaffoldError),
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    #[error("no service {name:?} is in this platform")]
+    NoSuchService { name: String, known: Vec<String> },
+    #[error("{what} {text:?} cannot be used: {reason}")]
+    Argument { what: &'static str, text: String, reason: String },
+    #[error("failed to {0}")]
+    Token(#[from] IssueError),
+    #[error("failed to {0}")]
+    Account(#[from] AccountError),
+    #[error("{service} has no instance that runs")]
+    NothingRuns { service: String },
+    /// The running platform did not begin with it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The detached process ended before it was up.
+    #[error("{message}")]
+    Detached { message: String, hint: Option<String>, code: u8 },
+    #[error("something of the platform is left: {}", .left.join(", "))]
+    Leftovers { left: Vec<String> },
+    #[error("this would delete data for good; say so with --yes")]
+    NeedsYes,
+    #[error("cannot {what}: {source}")]
+    Io { what: String, source: std::io::Error },
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl OpsError {
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Manifest(ManifestError::Invalid(_))
+            | Self::Name(_)
+            | Self::Scope(_)
+            | Self::Argument { .. } => ExitCode::Usage,
+            Self::NoSuchService { .. } | Self::NeedsYes => ExitCode::Usage,
+            Self::Folder(FolderError::Locked { .. }) => ExitCode::Conflict,
+            Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
+            Self::Start(error) => error.exit_code(),
+            Self::Scaffold(error) => error.exit_code(),
+            Self::Detached { code, .. } => match code {
+                3 => ExitCode::EngineUnreachable,
+                6 => ExitCode::Conflict,
+                _ => ExitCode::Failed,
+            },
+            Self::Cancelled => ExitCode::Cancelled,
+            _ => ExitCode::Failed,
+        }
+    }
+
+    /// The next thing to try, where there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Manifest(error) => error.hint().map(str::to_owned),
+            Self::Runtime(error) => error.hint().map(str::to_owned),
+            Self::Start(error) => error.hint(),
+            Self::Scaffold(error) => error.hint(),
+            Self::Auth(error) => error.hint(),
+            Self::Refused(refusal) => refusal.hint.clone(),
+            Self::Detached { hint, .. } => hint.clone(),
+            Self::Client(ClientError::NotRunning) => Some("start it with: msctl up".to_owned()),
+            Self::Folder(FolderError::Locked { .. }) => {
+                Some("wait for it, or stop it with: msctl down".to_owned())
+            }
+            Self::NoSuchService { name, known } => Some(did_you_mean(name, known)),
+            Self::NothingRuns { service } => Some(format!("see why with: msctl describe {service}")),
+            Self::Leftovers { .. } => {
+                Some("try again; if it stays, the engine's own log says why".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+fn of_manifest(error: &ManifestError) -> String {
+    match error {
+        // Each problem has its place and its hint with it.
+        ManifestError::Invalid(diagnostics) => format!("the manifest is not valid\n\n{diagnostics}"),
+        ManifestError::Unreadable { source, .. } => format!("failed to {error}: {source}"),
+        ManifestError::NotFound { .. } => format!("failed to {error}"),
+    }
+}
+
+fn did_you_mean(name: &str, known: &[String]) -> String {
+    let nearest = known.iter().max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)));
+    match nearest {
+        Some(nearest) if strsim::jaro(name, nearest) > 0.7 => format!("did you mean {nearest:?}?"),
+        Some(_) => format!("it has: {}", known.join(", ")),
+        None => "it has none yet; make one with: msctl new service <name>".to_owned(),
+    }
+}

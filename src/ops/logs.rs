@@ -1,0 +1,125 @@
+//! `msctl logs`: what services print, merged; read from the runtime itself, so it needs no running
+//! platform process.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, SelectAll};
+
+use super::context::{Context, known_services};
+use super::error::OpsError;
+use super::target;
+use crate::logs::{Entry, merge};
+use crate::model::instance::InstanceName;
+use crate::model::name::ServiceName;
+use crate::runtime::{LogQuery, Runtime};
+
+/// How often new instances are looked for while following, at the least.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// All if empty.
+    pub services: Vec<String>,
+    pub query: LogQuery,
+}
+
+/// Hands entries to `take` until there are no more; with `follow`, until `take` says false or the
+/// caller drops this.
+///
+/// # Errors
+/// When a service is unknown, or a runtime cannot be asked.
+pub async fn logs(
+    context: &Context,
+    request: &Request,
+    take: &mut (dyn FnMut(&Entry) -> bool + Send),
+) -> Result<(), OpsError> {
+    let platform = context.load()?;
+    let named = known_services(&platform, &request.services)?;
+    let services: BTreeSet<ServiceName> =
+        if named.is_empty() { platform.services.keys().cloned().collect() } else { named };
+    let folder = context.state(&platform)?;
+    let runtimes = target::all(context, &platform, &folder).await?;
+    let mut seen = BTreeSet::new();
+    let mut past = Vec::new();
+    for runtime in &runtimes {
+        for instance in instances(runtime, &services).await? {
+            past.push((instance.clone(), written(runtime, &instance, &request.query).await?));
+            seen.insert(instance);
+        }
+    }
+    // Following starts where each instance's past ends, so the past is read first and once.
+    let entries = merge(past, request.query.tail);
+    if !entries.iter().all(|entry| take(entry)) || !request.query.follow {
+        return Ok(());
+    }
+    follow(&runtimes, &services, seen, take).await
+}
+
+async fn instances(
+    runtime: &Arc<dyn Runtime>,
+    services: &BTreeSet<ServiceName>,
+) -> Result<Vec<InstanceName>, OpsError> {
+    let observed = runtime.observe().await?;
+    let chosen = observed.instances.into_iter().filter(|seen| services.contains(&seen.name.service));
+    Ok(chosen.map(|seen| seen.name).collect())
+}
+
+async fn written(
+    runtime: &Arc<dyn Runtime>,
+    instance: &InstanceName,
+    query: &LogQuery,
+) -> Result<Vec<crate::runtime::LogLine>, OpsError> {
+    let query = LogQuery { follow: false, ..query.clone() };
+    let lines = runtime.logs(instance, &query).await?;
+    Ok(lines.filter_map(|line| async { line.ok() }).collect().await)
+}
+
+/// Follows every instance, those that come later included, from now on.
+async fn follow(
+    runtimes: &[Arc<dyn Runtime>],
+    services: &BTreeSet<ServiceName>,
+    already: BTreeSet<InstanceName>,
+    take: &mut (dyn FnMut(&Entry) -> bool + Send),
+) -> Result<(), OpsError> {
+    let mut live: SelectAll<BoxStream<'static, Entry>> = SelectAll::new();
+    let mut followed = BTreeSet::new();
+    let mut pace = tokio::time::interval(LOOK_AGAIN);
+    loop {
+        tokio::select! {
+            // Both arms only wait; what a stream has is still there the next time.
+            Some(entry) = live.next(), if !live.is_empty() => {
+                if !take(&entry) {
+                    return Ok(());
+                }
+            }
+            _ = pace.tick() => {
+                for runtime in runtimes {
+                    for instance in instances(runtime, services).await? {
+                        if followed.insert(instance.clone()) {
+                            // The past of what was there before has been shown.
+                            let tail = already.contains(&instance).then_some(0);
+                            let query = LogQuery { follow: true, tail, since: None };
+                            live.push(entries(runtime, instance, &query).await?);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn entries(
+    runtime: &Arc<dyn Runtime>,
+    instance: InstanceName,
+    query: &LogQuery,
+) -> Result<BoxStream<'static, Entry>, OpsError> {
+    let lines = runtime.logs(&instance, query).await?;
+    let entries = lines.filter_map(move |line| {
+        let instance = instance.clone();
+        async move { line.ok().map(|line| Entry { instance, line }) }
+    });
+    Ok(entries.boxed())
+}

@@ -1,0 +1,72 @@
+//! `msctl ps` and `msctl describe`: how things stand, whether or not a platform process runs.
+
+use std::collections::BTreeMap;
+
+use super::context::{Context, known_service};
+use super::error::OpsError;
+use super::target;
+use crate::admin::client::{Client, ClientError};
+use crate::configuration::{self, Addresses, Setting};
+use crate::engine;
+use crate::model::platform::{Platform, ServiceSpec};
+use crate::model::status::{GatewayStatus, PlatformStatus, SCHEMA, ServiceStatus};
+
+/// # Errors
+/// When neither the platform process nor a runtime can be asked.
+pub async fn ps(context: &Context) -> Result<PlatformStatus, OpsError> {
+    let platform = context.load()?;
+    status(context, &platform).await
+}
+
+async fn status(context: &Context, platform: &Platform) -> Result<PlatformStatus, OpsError> {
+    let folder = context.state(platform)?;
+    match Client::new(&folder.socket()).status().await {
+        Ok(status) => return Ok(status),
+        Err(ClientError::NotRunning) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut status = PlatformStatus {
+        schema: SCHEMA.to_owned(),
+        platform: platform.id.name.to_string(),
+        runtime: "none".to_owned(),
+        gateway: GatewayStatus { url: None },
+        pid: None,
+        services: Vec::new(),
+    };
+    for runtime in target::all(context, platform, &folder).await? {
+        let observed = runtime.observe().await?;
+        if status.services.is_empty() || !observed.instances.is_empty() {
+            status.services = engine::status::of(platform, &observed, None, &BTreeMap::new());
+            status.runtime = runtime.kind().to_string();
+        }
+        if !observed.instances.is_empty() {
+            break;
+        }
+    }
+    Ok(status)
+}
+
+/// All there is to know of one service.
+#[derive(Debug, Clone)]
+pub struct Description {
+    pub spec: ServiceSpec,
+    pub status: ServiceStatus,
+    /// Everything it is configured with by the manifest, and where each value came from.
+    pub settings: BTreeMap<String, Setting>,
+    pub called_by: Vec<String>,
+}
+
+/// # Errors
+/// When there is no such service, or nobody can be asked.
+pub async fn describe(context: &Context, name: &str) -> Result<Description, OpsError> {
+    let platform = context.load()?;
+    let name = known_service(&platform, name)?;
+    let spec = platform.services[name].clone();
+    let services = status(context, &platform).await?.services;
+    let unknown = || OpsError::NoSuchService { name: name.to_string(), known: Vec::new() };
+    let status = services.into_iter().find(|service| service.name == name.as_str()).ok_or_else(unknown)?;
+    let settings = configuration::settings(&platform, &spec, &Addresses::default());
+    let callers = platform.services.values().filter(|other| other.calls.contains(name));
+    let called_by = callers.map(|other| other.name.to_string()).collect();
+    Ok(Description { spec, status, settings, called_by })
+}

@@ -1,0 +1,101 @@
+//! Which runtime a platform runs on, and why.
+
+use std::sync::Arc;
+
+use super::context::Context;
+use super::error::OpsError;
+use crate::model::name::{PlatformId, Worktree};
+use crate::model::platform::Platform;
+use crate::platform::folder::StateFolder;
+use crate::runtime::docker::Docker;
+use crate::runtime::process::Process;
+use crate::runtime::{Runtime, RuntimeError};
+
+/// What the user asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RuntimeChoice {
+    /// Containers where an engine answers, local processes elsewhere.
+    #[default]
+    Auto,
+    Docker,
+    Process,
+}
+
+/// A runtime, and the sentence that says why it is this one.
+pub struct Target {
+    pub runtime: Arc<dyn Runtime>,
+    pub reason: String,
+}
+
+/// # Errors
+/// When the engine that was asked for does not answer. An address in DOCKER_HOST is asking.
+pub async fn choose(
+    context: &Context,
+    platform: &Platform,
+    folder: &StateFolder,
+    choice: RuntimeChoice,
+) -> Result<Target, OpsError> {
+    match choice {
+        RuntimeChoice::Process => {
+            let runtime = process(platform, folder)?;
+            Ok(Target { reason: "local processes, as asked".to_owned(), runtime })
+        }
+        RuntimeChoice::Docker => {
+            let runtime = docker(context, platform).await?;
+            Ok(Target { reason: format!("containers on {}", runtime.description()), runtime })
+        }
+        RuntimeChoice::Auto => match docker(context, platform).await {
+            Ok(runtime) => Ok(Target { reason: format!("containers on {}", runtime.description()), runtime }),
+            Err(error) if context.docker_host.is_some() => Err(error.into()),
+            Err(error) => {
+                let reason = format!("local processes, because {error}");
+                Ok(Target { reason, runtime: process(platform, folder)? })
+            }
+        },
+    }
+}
+
+/// Every runtime that may hold something of the platform: local processes always, containers where
+/// an engine answers.
+///
+/// # Errors
+/// When the process runtime's folder cannot be used.
+pub async fn all(
+    context: &Context,
+    platform: &Platform,
+    folder: &StateFolder,
+) -> Result<Vec<Arc<dyn Runtime>>, OpsError> {
+    let mut runtimes = Vec::new();
+    match docker(context, platform).await {
+        Ok(runtime) => runtimes.push(runtime),
+        Err(error) if context.docker_host.is_some() => return Err(error.into()),
+        Err(_) => {}
+    }
+    runtimes.push(process(platform, folder)?);
+    Ok(runtimes)
+}
+
+async fn docker(context: &Context, platform: &Platform) -> Result<Arc<dyn Runtime>, RuntimeError> {
+    let docker = Docker::connect(platform.id.clone(), context.docker_host.as_deref()).await?;
+    Ok(Arc::new(docker))
+}
+
+fn process(platform: &Platform, folder: &StateFolder) -> Result<Arc<dyn Runtime>, RuntimeError> {
+    Ok(Arc::new(Process::new(platform.id.clone(), folder.process())?))
+}
+
+/// Which engine answers, as a line for people.
+///
+/// # Errors
+/// When none does.
+pub async fn probe(context: &Context, platform: Option<&Platform>) -> Result<String, RuntimeError> {
+    let id = match platform {
+        Some(platform) => platform.id.clone(),
+        // Connecting needs an identity, and nothing is done with it.
+        None => PlatformId {
+            name: "doctor".parse().expect("a valid name"),
+            worktree: Worktree::from_hex("000000").expect("six digits"),
+        },
+    };
+    Ok(Docker::connect(id, context.docker_host.as_deref()).await?.description())
+}

@@ -1,0 +1,235 @@
+//! `msctl up`: makes the platform run, here or detached, or changes the one that runs already.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+
+use super::change::{EventSink, follow};
+use super::context::{Context, known_services};
+use super::detached;
+use super::error::OpsError;
+use super::target::{self, RuntimeChoice};
+use crate::admin::client::{Client, ClientError};
+use crate::admin::{Change, Control};
+use crate::model::event::Event;
+use crate::model::outcome::Outcome;
+use crate::model::platform::Platform;
+use crate::platform::folder::{FolderError, StateFolder};
+use crate::platform::preview;
+use crate::platform::running::Running;
+
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Only these and what they call; all if empty.
+    pub services: Vec<String>,
+    pub runtime: RuntimeChoice,
+}
+
+/// Where the platform answers, and how it was brought to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    pub platform: String,
+    pub url: String,
+    /// Which runtime, and why.
+    pub runtime: String,
+    pub manner: Manner,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// It ends with this command.
+    Attached,
+    /// It goes on by itself.
+    Detached,
+    /// It ran already, in another process.
+    Joined,
+}
+
+/// What a foreground platform tells its terminal.
+pub trait Audience: Send {
+    fn greet(&mut self, greeting: &Greeting);
+    fn tell(&mut self, event: &Event);
+    /// The first round is over; the platform goes on.
+    fn settled(&mut self, outcome: &Outcome);
+}
+
+/// Completes when the user wants to end it: the first time politely, then for good.
+#[async_trait::async_trait]
+pub trait Interrupts: Send {
+    async fn next(&mut self);
+}
+
+/// Text of the plan that `up` would carry out now.
+///
+/// # Errors
+/// When the platform or its runtime cannot be looked at.
+pub async fn plan(context: &Context, request: &Request) -> Result<String, OpsError> {
+    let platform = Arc::new(context.load()?);
+    let only = selection(&platform, request)?;
+    let folder = context.state(&platform)?;
+    match Client::new(&folder.socket()).plan(only.clone()).await {
+        Ok(answer) => return Ok(answer?),
+        Err(ClientError::NotRunning) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let target = target::choose(context, &platform, &folder, request.runtime).await?;
+    Ok(preview::plan(&platform, &folder, target.runtime, only).await?)
+}
+
+/// Brings the platform up and leaves it running without this process.
+///
+/// # Errors
+/// When it could not be started; services that fail are part of the outcome.
+pub async fn detached(
+    context: &Context,
+    request: &Request,
+    audience: &mut dyn Audience,
+    interrupts: &mut dyn Interrupts,
+) -> Result<Outcome, OpsError> {
+    let platform = context.load()?;
+    let only = selection(&platform, request)?;
+    let folder = context.state(&platform)?;
+    let client = Client::new(&folder.socket());
+    let manner = detached::ensure(context, &platform, &folder, request.runtime, &client).await?;
+    let joined = join(&client, manner, only, audience);
+    tokio::select! {
+        outcome = joined => outcome,
+        // The platform process goes on by itself; only the waiting is given up.
+        () = interrupts.next() => Err(OpsError::Cancelled),
+    }
+}
+
+/// Runs the platform in this process until the user or somebody at the admin door ends it. A
+/// platform that runs already in another process is changed there instead.
+///
+/// # Errors
+/// When it could not be started.
+pub async fn attached(
+    context: &Context,
+    request: &Request,
+    audience: &mut dyn Audience,
+    interrupts: &mut dyn Interrupts,
+) -> Result<Outcome, OpsError> {
+    let platform = Arc::new(context.load()?);
+    let only = selection(&platform, request)?;
+    let folder = context.state(&platform)?;
+    let lock = match folder.lock() {
+        Ok(lock) => lock,
+        Err(FolderError::Locked { holder }) => {
+            let client = Client::new(&folder.socket());
+            let joined = detached::wait_until_it_answers(&client).await;
+            joined.map_err(|_| FolderError::Locked { holder })?;
+            return join(&client, Manner::Joined, only, audience).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let starting = async {
+        let target = target::choose(context, &platform, &folder, request.runtime).await?;
+        let running = Running::start(Arc::clone(&platform), &folder, lock, target.runtime).await?;
+        Ok::<_, OpsError>((running, target.reason))
+    };
+    let (running, reason) = tokio::select! {
+        started = starting => started?,
+        () = interrupts.next() => return Err(OpsError::Cancelled),
+    };
+    audience.greet(&Greeting {
+        platform: platform.id.name.to_string(),
+        url: running.url().to_owned(),
+        runtime: reason,
+        manner: Manner::Attached,
+    });
+    serve(running, only, audience, interrupts).await
+}
+
+/// Follows the platform in this process from its first change to its end.
+async fn serve(
+    running: Running,
+    only: Option<BTreeSet<String>>,
+    audience: &mut dyn Audience,
+    interrupts: &mut dyn Interrupts,
+) -> Result<Outcome, OpsError> {
+    let control = running.control();
+    let mut events = control.events(false);
+    let mut applied = Some(Box::pin(async move { control.change(Change::Apply { services: only }).await }));
+    let ended_by_user = loop {
+        // Each arm is a stream, a signal or a future that is kept: nothing is lost by dropping the
+        // wait for it.
+        tokio::select! {
+            biased;
+            Some(event) = events.next() => audience.tell(&event),
+            outcome = async { applied.as_mut().expect("guarded by the condition").await }, if applied.is_some() => {
+                applied = None;
+                audience.settled(&outcome?);
+            }
+            () = interrupts.next() => break true,
+            () = running.asked_to_stop() => break false,
+        }
+    };
+    drop(applied);
+    let stopping = running.stop();
+    tokio::pin!(stopping);
+    let outcome = loop {
+        tokio::select! {
+            biased;
+            Some(event) = events.next() => audience.tell(&event),
+            outcome = &mut stopping => break outcome,
+            () = interrupts.next() => running.hurry(),
+        }
+    };
+    if ended_by_user && outcome.failed.is_empty() { Err(OpsError::Cancelled) } else { Ok(outcome) }
+}
+
+/// Has the platform that runs in another process follow the manifest as it is now.
+async fn join(
+    client: &Client,
+    manner: Manner,
+    only: Option<BTreeSet<String>>,
+    audience: &mut dyn Audience,
+) -> Result<Outcome, OpsError> {
+    let status = client.status().await?;
+    audience.greet(&Greeting {
+        platform: status.platform,
+        url: status.gateway.url.unwrap_or_default(),
+        runtime: status.runtime,
+        manner,
+    });
+    let messages = client.change(&Change::Apply { services: only }).await?;
+    let outcome = follow(messages, &mut |event| audience.tell(event)).await?;
+    audience.settled(&outcome);
+    Ok(outcome)
+}
+
+fn selection(platform: &Platform, request: &Request) -> Result<Option<BTreeSet<String>>, OpsError> {
+    let named = known_services(platform, &request.services)?;
+    Ok((!named.is_empty()).then(|| named.iter().map(ToString::to_string).collect()))
+}
+
+/// The body of the detached process: serves until somebody at the admin door ends it.
+///
+/// # Errors
+/// When it could not be started.
+pub async fn host(
+    context: &Context,
+    choice: RuntimeChoice,
+    interrupts: &mut dyn Interrupts,
+) -> Result<(), OpsError> {
+    let started = start_hosted(context, choice).await;
+    detached::report(started.as_ref().map(|_| ())).await;
+    let running = started?;
+    tokio::select! {
+        () = running.asked_to_stop() => {}
+        () = running.abandoned() => {}
+        () = interrupts.next() => {}
+    }
+    running.stop().await;
+    Ok(())
+}
+
+async fn start_hosted(context: &Context, choice: RuntimeChoice) -> Result<Running, OpsError> {
+    let platform = Arc::new(context.load()?);
+    let folder: StateFolder = context.state(&platform)?;
+    let lock = folder.lock()?;
+    let target = target::choose(context, &platform, &folder, choice).await?;
+    Ok(Running::start(platform, &folder, lock, target.runtime).await?)
+}

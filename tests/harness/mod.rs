@@ -1,0 +1,3 @@
+//! What the tests share: programs to run, and engines to run them on.
+
+pub mod responder;
