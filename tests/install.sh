@@ -155,8 +155,8 @@ licences_outside_the_list_are_refused() {
 
 # the_demo_runs_twice RUNTIME: the second time nothing is made, and the answers are the same.
 the_demo_runs_twice() {
-  export XDG_DATA_HOME=$scratch/$1
-  [[ $1 = docker ]] || export DOCKER_HOST=unix://$scratch/nothing.sock
+  export XDG_DATA_HOME=$scratch/$1 XDG_STATE_HOME=$scratch/$1/state
+  export MSCTL_RUNTIME=$1
   says 0 "POST" "$root/install.sh" --demo --debug --prefix "$scratch"
   says 0 "registered since an earlier run" "$root/install.sh" --demo --debug --prefix "$scratch" >"$scratch/second"
   ! grep -F "msctl new" "$scratch/second" || return 1

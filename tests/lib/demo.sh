@@ -43,11 +43,11 @@ demo_choose_port() {
   while is_listening "$port"; do port=$((port + 1)); done
   [[ $port != "$(demo_port)" ]] || return 0
   note "port $(demo_port) is taken, the gateway gets $port"
-  sed "s/^listen = .*/listen = \"127.0.0.1:$port\"/" "$demo_folder/msctl.toml" >"$demo_folder/msctl.toml.new"
+  sed "s/^\(listen = \"[^\"]*:\)[0-9]*/\1$port/" "$demo_folder/msctl.toml" >"$demo_folder/msctl.toml.new"
   mv "$demo_folder/msctl.toml.new" "$demo_folder/msctl.toml"
 }
 
-demo_port() { sed -n 's/^listen = .*:\([0-9]*\)".*/\1/p' "$demo_folder/msctl.toml"; }
+demo_port() { sed -n 's/^listen = "[^"]*:\([0-9]*\)".*/\1/p' "$demo_folder/msctl.toml"; }
 is_listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # demo_fact KEY: the first string of that name in what `msctl ps` says.
@@ -69,14 +69,18 @@ demo_start() {
 }
 
 demo_call() {
-  local service token
+  local service token with_token
   heading "demo: through the gateway"
   demo_register
-  token=$(in_demo token issue --subject demo)
+  token=$(in_demo token issue --subject demo) || die "no token was issued"
   good "msctl token issue --subject demo"
+  with_token=(-H "Authorization: Bearer $token")
   for service in "${demo_services[@]}"; do
     demo_expect 401 "GET $gateway/$service without a token" "$gateway/$service"
-    demo_expect 200 "GET $gateway/$service with the token" -H "Authorization: Bearer $token" "$gateway/$service"
+    demo_expect 200 "GET $gateway/$service with the token" "${with_token[@]}" "$gateway/$service"
+    [[ $demo_answer = '[]' ]] || continue
+    demo_expect 201 "POST $gateway/$service" "${with_token[@]}" -H 'Content-Type: application/json' \
+      --data '{"name":"the first"}' "$gateway/$service"
   done
 }
 
@@ -96,13 +100,14 @@ demo_register() {
 
 random_password() { head -c 18 /dev/urandom | base64 | tr '+/' '-_'; }
 
-# demo_expect STATUS WHAT CURL-ARGUMENTS...
+# demo_expect STATUS WHAT CURL-ARGUMENTS...: leaves the body in `demo_answer`.
 demo_expect() {
   local wanted=$1 what=$2 answer
   shift 2
   mapfile -t answer < <(demo_curl "$@")
-  [[ ${answer[0]:-} = "$wanted" ]] || die "$what answered ${answer[0]:-nothing}, not $wanted: ${answer[1]:-}"
-  good "$what: $wanted ${answer[1]:0:60}"
+  demo_answer=${answer[1]:-}
+  [[ ${answer[0]:-} = "$wanted" ]] || die "$what answered ${answer[0]:-nothing}, not $wanted: $demo_answer"
+  good "$what: $wanted ${demo_answer:0:60}"
 }
 
 # Prints the status, then the body.

@@ -9,7 +9,7 @@ ENGINE_DEADLINE=60
 # Where an engine may listen, best first. DOCKER_HOST has the only say when it is set.
 engine_addresses() {
   if [[ -n ${DOCKER_HOST:-} ]]; then
-    echo "$DOCKER_HOST"
+    echo "${DOCKER_HOST/#\//unix:///}"  # a plain path is a socket
   else
     local user_run=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
     printf 'unix://%s\n' /var/run/docker.sock "$user_run/docker.sock" "$user_run/podman/podman.sock" \
