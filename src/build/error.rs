@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::model::event::Failure;
 use crate::model::name::ServiceName;
 use crate::model::quantity::ByteSize;
 use crate::runtime::RuntimeError;
@@ -95,5 +96,20 @@ impl BuildError {
 
     pub(super) fn file(what: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::File { what, path: path.to_owned(), source }
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Runtime(error) => error.into(),
+            error => Self {
+                message: error.to_string(),
+                hint: error.hint(),
+                excerpt: error.excerpt().to_vec(),
+                log: error.log().map(|path| path.display().to_string()),
+                ..Self::default()
+            },
+        }
     }
 }
