@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from exchange.domain.rates import RateTable, RatesError
+from exchange.domain.rates import RatesError, RateTable
 
 RATES = "USD:1,BRL:5.40,EUR:0.92"
 

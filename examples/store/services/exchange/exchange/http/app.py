@@ -15,8 +15,8 @@ def make_app(settings: Settings, log: Log) -> FastAPI:
     app.state.rates = settings.rates
     app.include_router(quotes.router)
     app.include_router(health.router, prefix="/health")
-    app.add_exception_handler(problem.Problem, problem.answer)
-    app.add_exception_handler(HTTPException, problem.answer_http)
-    app.add_exception_handler(RequestValidationError, problem.answer_unreadable)
+    app.exception_handler(problem.Problem)(problem.answer)
+    app.exception_handler(HTTPException)(problem.answer_http)
+    app.exception_handler(RequestValidationError)(problem.answer_unreadable)
     app.add_middleware(Observe, log=log)
     return app

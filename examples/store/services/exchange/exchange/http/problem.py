@@ -29,7 +29,7 @@ class Problem(Exception):
         self.faults = faults
 
     def response(self, request_id: str) -> JSONResponse:
-        document = {
+        document: dict[str, object] = {
             "type": "about:blank",
             "title": self.status.phrase,
             "status": self.status.value,
