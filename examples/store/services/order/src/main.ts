@@ -9,7 +9,7 @@ import { SqliteOrders } from "./outbound/sqlite-orders.js";
 import { readSettings } from "./settings.js";
 
 const settings = readSettings(process.env);
-const orders = new SqliteOrders(settings.database);
+const orders = await SqliteOrders.open(settings.database);
 const catalogue = new ProductClient({ name: "product", url: settings.productUrl, timeoutMs: TIMEOUT_MS });
 const exchange = new ExchangeClient({ name: "exchange", url: settings.exchangeUrl, timeoutMs: TIMEOUT_MS });
 const placing = new Placing(orders, catalogue, settings.currency);

@@ -32,8 +32,8 @@ const exchange: Exchange = {
   },
 };
 
-function openShop(products = catalogue) {
-  const orders = new SqliteOrders(":memory:");
+async function openShop(products = catalogue) {
+  const orders = await SqliteOrders.open(":memory:");
   const placing = new Placing(orders, products, "USD");
   const check = () => orders.check();
   const server = makeServer(readSettings({ LOG_LEVEL: "error" }), { orders, placing, exchange, check });
@@ -51,7 +51,7 @@ function openShop(products = catalogue) {
 }
 
 test("an order is placed, found and listed, with prices of its own", async () => {
-  const { ask } = openShop();
+  const { ask } = await openShop();
   const placed = await ask("ana", "POST", "/orders", TWO_COFFEES);
   assert.equal(placed.status, 201);
   assert.equal(placed.headers.location, `/orders/${placed.body.id}`);
@@ -64,7 +64,7 @@ test("an order is placed, found and listed, with prices of its own", async () =>
 });
 
 test("somebody else's order looks like none", async () => {
-  const { ask } = openShop();
+  const { ask } = await openShop();
   const { body } = await ask("ana", "POST", "/orders", TWO_COFFEES);
   const theirs = await ask("rui", "GET", `/orders/${body.id}`);
   const none = await ask("rui", "GET", "/orders/none");
@@ -75,7 +75,7 @@ test("somebody else's order looks like none", async () => {
 
 test("a product that is not for sale is named", async () => {
   const items = [...TWO_COFFEES.items, { product: MISSING, quantity: 1 }];
-  const answer = await openShop().ask("ana", "POST", "/orders", { items });
+  const answer = await (await openShop()).ask("ana", "POST", "/orders", { items });
   assert.equal(answer.status, 422);
   assert.match(String(answer.headers["content-type"]), /^application\/problem\+json/);
   assert.deepEqual(answer.body.errors, [
@@ -84,7 +84,7 @@ test("a product that is not for sale is named", async () => {
 });
 
 test("without the product service there is a problem that says so, and may be tried again", async () => {
-  const { ask } = openShop(silentCatalogue);
+  const { ask } = await openShop(silentCatalogue);
   const answer = await ask("ana", "POST", "/orders", TWO_COFFEES);
   assert.equal(answer.status, 503);
   assert.equal(answer.headers["retry-after"], "1");
@@ -101,7 +101,7 @@ test("without the product service there is a problem that says so, and may be tr
 });
 
 test("the same key and body place one order, however often and however fast", async () => {
-  const { ask } = openShop();
+  const { ask } = await openShop();
   const place = () => ask("ana", "POST", "/orders", TWO_COFFEES, { "idempotency-key": "k-1" });
   const answers = await Promise.all([place(), place(), place()]);
   const again = await place();
@@ -112,7 +112,7 @@ test("the same key and body place one order, however often and however fast", as
 });
 
 test("a key belongs to its caller and to one body", async () => {
-  const { ask } = openShop();
+  const { ask } = await openShop();
   const headers = { "idempotency-key": "k-1" };
   const first = await ask("ana", "POST", "/orders", TWO_COFFEES, headers);
   const three = { items: [{ product: COFFEE, quantity: 3 }] };
@@ -125,12 +125,12 @@ test("a key belongs to its caller and to one body", async () => {
 });
 
 test("a key that nobody could write down is refused", async () => {
-  const answer = await openShop().ask("ana", "POST", "/orders", TWO_COFFEES, { "idempotency-key": "x".repeat(129) });
+  const answer = await (await openShop()).ask("ana", "POST", "/orders", TWO_COFFEES, { "idempotency-key": "x".repeat(129) });
   assert.equal(answer.status, 422);
 });
 
 test("an order is shown in another currency, at today's rate", async () => {
-  const { ask } = openShop();
+  const { ask } = await openShop();
   const { body } = await ask("ana", "POST", "/orders", TWO_COFFEES);
   const converted = await ask("ana", "GET", `/orders/${body.id}?currency=BRL`);
   assert.deepEqual(converted.body, {
@@ -140,7 +140,7 @@ test("an order is shown in another currency, at today's rate", async () => {
 });
 
 test("a currency that nobody trades is refused, and so is what is none", async () => {
-  const { ask } = openShop();
+  const { ask } = await openShop();
   const { body } = await ask("ana", "POST", "/orders", TWO_COFFEES);
   for (const currency of ["JPY", "reais", "..%2F..", "BRL&currency=USD"]) {
     const answer = await ask("ana", "GET", `/orders/${body.id}?currency=${currency}`);
@@ -151,7 +151,7 @@ test("a currency that nobody trades is refused, and so is what is none", async (
 
 test("a browser's token, which came in a cookie, is shown to other services in the header", async () => {
   const seen: (string | undefined)[] = [];
-  const { ask } = openShop({
+  const { ask } = await openShop({
     async find(id, caller) {
       seen.push(caller.authorization);
       return catalogue.find(id, caller);
@@ -164,13 +164,13 @@ test("a browser's token, which came in a cookie, is shown to other services in t
 });
 
 test("a caller without identity is nobody", async () => {
-  const answer = await openShop().ask("", "GET", "/orders");
+  const answer = await (await openShop()).ask("", "GET", "/orders");
   assert.equal(answer.status, 401);
   assert.equal(answer.headers["x-request-id"], "r-1");
 });
 
 test("what cannot be read is a problem too", async () => {
-  const { ask } = openShop();
+  const { ask } = await openShop();
   assert.equal((await ask("ana", "GET", "/ordersx")).status, 404);
   assert.equal((await ask("ana", "POST", "/orders")).status, 422);
   const csv = { "content-type": "text/csv" };
@@ -180,14 +180,14 @@ test("what cannot be read is a problem too", async () => {
 });
 
 test("health needs no identity", async () => {
-  const { ask } = openShop();
+  const { ask } = await openShop();
   for (const path of ["/health/live", "/health/ready"]) {
     assert.equal((await ask("", "GET", path)).status, 200, path);
   }
 });
 
 test("a service whose database is gone lives, and is not ready", async () => {
-  const { ask, orders } = openShop();
+  const { ask, orders } = await openShop();
   orders.close();
   assert.equal((await ask("", "GET", "/health/live")).status, 200);
   const ready = await ask("", "GET", "/health/ready");

@@ -15,9 +15,10 @@ function order(id: string, customer: string): Order {
 }
 
 /** Two generations of the service, over one file. */
-function twoGenerations(context: TestContext): [SqliteOrders, SqliteOrders] {
+async function twoGenerations(context: TestContext): Promise<[SqliteOrders, SqliteOrders]> {
   const folder = mkdtempSync(join(tmpdir(), "orders-"));
-  const generations = [1, 2].map(() => new SqliteOrders(join(folder, "order.db"))) as [SqliteOrders, SqliteOrders];
+  const file = join(folder, "order.db");
+  const generations: [SqliteOrders, SqliteOrders] = [await SqliteOrders.open(file), await SqliteOrders.open(file)];
   context.after(() => {
     generations.forEach((orders) => orders.close());
     rmSync(folder, { recursive: true });
@@ -25,24 +26,24 @@ function twoGenerations(context: TestContext): [SqliteOrders, SqliteOrders] {
   return generations;
 }
 
-test("what one generation keeps, the other one finds", (context) => {
-  const [old, fresh] = twoGenerations(context);
+test("what one generation keeps, the other one finds", async (context) => {
+  const [old, fresh] = await twoGenerations(context);
   old.place(order("1", "ana"), undefined);
   fresh.place(order("2", "ana"), undefined);
   assert.deepEqual(fresh.find("ana", "1"), order("1", "ana"));
   assert.deepEqual(old.list("ana").map(({ id }) => id), ["2", "1"]);
 });
 
-test("nobody finds somebody else's order", (context) => {
-  const [orders] = twoGenerations(context);
+test("nobody finds somebody else's order", async (context) => {
+  const [orders] = await twoGenerations(context);
   orders.place(order("1", "ana"), { key: "k", fingerprint: "f" });
   assert.equal(orders.find("rui", "1"), undefined);
   assert.deepEqual(orders.list("rui"), []);
   assert.equal(orders.findByKey("rui", "k"), undefined);
 });
 
-test("a key keeps one order, whichever generation is asked second", (context) => {
-  const [old, fresh] = twoGenerations(context);
+test("a key keeps one order, whichever generation is asked second", async (context) => {
+  const [old, fresh] = await twoGenerations(context);
   old.place(order("1", "ana"), { key: "k", fingerprint: "f" });
   const kept = fresh.place(order("2", "ana"), { key: "k", fingerprint: "g" });
   assert.deepEqual(kept, { order: order("1", "ana"), fingerprint: "f" });

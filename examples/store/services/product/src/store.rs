@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{FromSql, Type};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use crate::domain::{Price, Product, ProductId};
 
@@ -40,7 +40,7 @@ impl Catalogue {
     pub fn open(file: &Path) -> Result<Self, StoreError> {
         let connection = Connection::open(file)?;
         connection.busy_timeout(PATIENCE)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
+        switch_to_wal(&connection)?;
         connection.execute_batch(SCHEMA)?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
     }
@@ -86,7 +86,8 @@ impl Catalogue {
 
     /// Fails when the database cannot be read.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.run(|connection| connection.query_row("SELECT count(*) FROM product", [], |_| Ok(()))).await
+        self.run(|connection| connection.query_row("SELECT EXISTS (SELECT 1 FROM product)", [], |_| Ok(())))
+            .await
     }
 
     /// Runs blocking work where blocking is allowed.
@@ -98,6 +99,23 @@ impl Catalogue {
         let task = move || work(&connection.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(tokio::task::spawn_blocking(task).await??)
     }
+}
+
+/// The one thing for which `SQLite` does not wait by itself when replicas start at the same moment.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let started = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if is_busy(&error) && started.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 fn product_of(row: &Row<'_>) -> rusqlite::Result<Product> {
@@ -118,4 +136,28 @@ fn column<Stored: FromSql, T, E: Error + Send + Sync + 'static>(
     let index = row.as_ref().column_index(name)?;
     read(row.get(index)?)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, Type::Null, Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn replicas_may_all_start_at_the_same_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("product.db");
+        let start = Barrier::new(8);
+        std::thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                Catalogue::open(&file).map(drop)
+            };
+            let replicas: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            for replica in replicas {
+                replica.join().unwrap().unwrap();
+            }
+        });
+    }
 }

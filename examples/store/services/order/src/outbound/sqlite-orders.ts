@@ -1,5 +1,7 @@
 /** Orders in SQLite. Knows SQL, and nothing of HTTP. */
 
+import { setTimeout } from "node:timers/promises";
+
 import Database from "libsql";
 
 import { Money } from "../domain/money.js";
@@ -39,12 +41,13 @@ interface StoredLine extends Omit<Line, "unitPrice"> {
 }
 
 export class SqliteOrders implements Orders {
-  private readonly database: Database.Database;
+  private constructor(private readonly database: Database.Database) {}
 
-  constructor(file: string) {
-    this.database = new Database(file, { timeout: PATIENCE_MS });
-    this.database.pragma("journal_mode = WAL");
-    this.database.exec(SCHEMA);
+  static async open(file: string): Promise<SqliteOrders> {
+    const database = new Database(file, { timeout: PATIENCE_MS });
+    await switchToWal(database);
+    database.exec(SCHEMA);
+    return new SqliteOrders(database);
   }
 
   place(order: Order, once: IdempotencyKey | undefined): KeptOrder {
@@ -85,7 +88,7 @@ export class SqliteOrders implements Orders {
 
   /** Throws when the database cannot be read. */
   check(): void {
-    this.database.prepare("SELECT count(*) FROM placed_order").get();
+    this.database.prepare("SELECT EXISTS (SELECT 1 FROM placed_order)").get();
   }
 
   close(): void {
@@ -104,6 +107,23 @@ export class SqliteOrders implements Orders {
     this.database
       .prepare("INSERT INTO placed_order (id, customer, currency, lines, placed_at) VALUES (?, ?, ?, ?, ?)")
       .run(id, customer, currency, JSON.stringify(lines.map(storedLine)), placedAt.toISOString());
+  }
+}
+
+/** The one thing for which SQLite does not wait by itself when replicas start at the same moment. */
+async function switchToWal(database: Database.Database): Promise<void> {
+  const started = performance.now();
+  for (;;) {
+    try {
+      database.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (error) {
+      const busy = error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY");
+      if (!busy || performance.now() - started > PATIENCE_MS) {
+        throw error;
+      }
+      await setTimeout(5);
+    }
   }
 }
 
