@@ -47,7 +47,8 @@ async fn a_failed_build_shows_what_the_failing_step_printed() {
              RUN [\"/responder\", \"fetch\", \"no-address\"]\n";
         let (built, lines) = build(platform, dockerfile).await;
         let RuntimeError::BuildFailed { message, tail } = built.unwrap_err() else { panic!("wrong error") };
-        assert!(message.contains("exit code: 1"), "{message}");
+        // Each builder has words of its own for it.
+        assert!(message.ends_with("code: 1"), "{message}");
         assert_eq!(tail, ["fetch no-address: no-address is no http URL"]);
         assert!(lines.iter().any(|line| line.contains("fine so far")), "{lines:?}");
         assert!(!images(platform).has(&format!("{}/built:1", platform.id)).await.unwrap());

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::engine::{Engine, engine};
 use crate::harness::image::TestImage;
+use crate::harness::wait::eventually;
 
 /// How long anything may take on a machine that does other things, too.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -112,7 +113,7 @@ impl TestPlatform {
 
     /// Waits until the only instance has ended, and tells how.
     pub async fn exit(&self) -> InstanceState {
-        eventually("the instance ends", async || {
+        eventually(DEADLINE, "the instance ends", async || {
             let state = self.instances().await.first()?.state;
             matches!(state, InstanceState::Exited { .. }).then_some(state)
         })
@@ -122,7 +123,7 @@ impl TestPlatform {
     /// What the only instance answers, once it does.
     pub async fn get(&self, path: &str) -> String {
         let address = self.instances().await[0].address.expect("it runs");
-        eventually("the instance answers", async || get(address, path).await.ok()).await
+        eventually(DEADLINE, "the instance answers", async || get(address, path).await.ok()).await
     }
 
     async fn remove_everything(&self) {
@@ -132,19 +133,6 @@ impl TestPlatform {
         }
         self.docker.tear_down(DataFate::Delete).await.expect("everything of ours can be removed");
     }
-}
-
-/// Asks again and again until there is an answer.
-pub async fn eventually<T>(what: &str, check: impl AsyncFn() -> Option<T>) -> T {
-    let asking = async {
-        loop {
-            match check().await {
-                Some(answer) => return answer,
-                None => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    tokio::time::timeout(DEADLINE, asking).await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
 }
 
 /// The body of an HTTP answer.

@@ -169,7 +169,10 @@ fn nobody_answered(failures: &[(String, String)]) -> RuntimeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Runtime;
     use bollard::models::SystemVersionComponents;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixListener;
 
     #[test]
     fn an_address_that_somebody_chose_is_the_only_one_tried() {
@@ -204,13 +207,39 @@ mod tests {
         assert_eq!(Engine::new("a", &version).family, Family::Podman);
     }
 
-    #[tokio::test]
-    async fn nobody_answering_names_the_address_and_the_cause() {
-        let platform = PlatformId {
+    fn platform() -> PlatformId {
+        PlatformId {
             name: "store".parse().unwrap(),
             worktree: crate::model::name::Worktree::from_hex("3fa9c1").unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_goes_away_is_told_from_one_that_is_unwilling() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("engine.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        // Says who it is, twice, and is gone.
+        let engine = async move {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 1024]).await.unwrap();
+                let body = r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#;
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            }
         };
-        let error = Docker::connect(platform, Some("/nowhere/engine.sock")).await.err().unwrap();
+        let (docker, ()) = tokio::join!(Docker::connect(platform(), socket.to_str()), engine);
+        let docker = docker.unwrap();
+        assert_eq!(docker.description(), "Docker 20.10.24 (API 1.41)");
+        let error = docker.observe().await.unwrap_err();
+        assert!(error.is_unreachable(), "{error}");
+        assert!(error.to_string().ends_with("does not answer: nothing listens there"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn nobody_answering_names_the_address_and_the_cause() {
+        let error = Docker::connect(platform(), Some("/nowhere/engine.sock")).await.err().unwrap();
         assert_eq!(
             error.to_string(),
             "the container engine at unix:///nowhere/engine.sock does not answer: no such file"

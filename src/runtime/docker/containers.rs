@@ -145,19 +145,20 @@ impl Docker {
             Err(error) if status_of(&error) == Some(404) => return Ok(StopOutcome::Stopped),
             other => other.map_err(self.engine.failed_to(format!("stop instance {instance}")))?,
         }
-        if asked.elapsed() < grace {
-            return Ok(StopOutcome::Stopped);
-        }
-        self.was_killed(&id).await
+        let took = asked.elapsed();
+        let code = self.exit_code_of(&id).await?;
+        let killed = took >= grace && code == Some(KILLED);
+        Ok(if killed { StopOutcome::Killed } else { StopOutcome::Stopped })
     }
 
-    async fn was_killed(&self, id: &str) -> Result<StopOutcome, RuntimeError> {
-        let inspected = match self.api.inspect_container(id, None::<InspectContainerOptions>).await {
-            Err(error) if status_of(&error) == Some(404) => return Ok(StopOutcome::Stopped),
-            other => other.map_err(self.engine.failed_to(format!("inspect container {id}")))?,
-        };
-        let code = inspected.state.and_then(|state| state.exit_code);
-        Ok(if code == Some(KILLED) { StopOutcome::Killed } else { StopOutcome::Stopped })
+    /// Also waits until the engine's list of containers shows the end: it lags behind for a moment,
+    /// and who removes or observes next would be told that the instance still runs.
+    async fn exit_code_of(&self, id: &str) -> Result<Option<i64>, RuntimeError> {
+        match self.api.inspect_container(id, None::<InspectContainerOptions>).await {
+            Ok(found) => Ok(found.state.and_then(|state| state.exit_code)),
+            Err(error) if status_of(&error) == Some(404) => Ok(None),
+            Err(error) => Err(self.engine.failed_to(format!("inspect container {id}"))(error)),
+        }
     }
 
     pub(super) async fn remove_container(&self, instance: &InstanceName) -> Result<(), RuntimeError> {
