@@ -42,6 +42,9 @@ async fn every_request_leaves_one_line_without_its_query() {
     let lines = Lines::default();
     let writer = lines.clone();
     let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    // With a single subscriber, tracing asks the subscriber of whichever thread comes first whether
+    // an event is wanted, and remembers the answer: here that would be another test without any.
+    let _second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish());
     let _guard = tracing::subscriber::set_default(log);
     let backend = Backend::named("12345").await;
     let world = World::serving(backend.address).await;
