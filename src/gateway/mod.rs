@@ -2,7 +2,7 @@
 //!
 //! A request passes named phases, one small function each, told in [`proxy`]: look at the message
 //! ([`message`], [`path`]), find the [`destination`] behind the [`door`] ([`table`], [`routes`]), check
-//! the caller ([`guard`]), rewrite the head ([`headers`]), pick an instance ([`balance`]) and enter
+//! the caller ([`guard`]), rewrite the head ([`visit`], [`headers`]), pick an instance ([`balance`]) and enter
 //! it ([`upstream`]), exchange ([`exchange`], [`tunnel`]), record ([`access_log`]).
 //!
 //! It does NOT know where instances come from, who signs tokens, or that containers exist: it is
@@ -35,6 +35,7 @@ mod proxy;
 mod request_id;
 mod tunnel;
 mod upload;
+mod visit;
 
 #[cfg(test)]
 mod tests;
