@@ -16,7 +16,6 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 pub struct Body(Kind);
 
-#[expect(clippy::large_enum_variant, reason = "the large variant is the hot one, and must not be boxed")]
 enum Kind {
     Empty,
     Full(Bytes),

@@ -54,10 +54,7 @@ impl Activity {
 
     /// The framing of the head that was read last.
     pub(super) fn take_framing(&self) -> Framing {
-        match self.ambiguous.swap(false, Ordering::AcqRel) {
-            true => Framing::Ambiguous,
-            false => Framing::Clear,
-        }
+        if self.ambiguous.swap(false, Ordering::AcqRel) { Framing::Ambiguous } else { Framing::Clear }
     }
 }
 
@@ -167,9 +164,10 @@ impl Read for ClientIo {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.awaits_head() {
-            true => self.poll_head(context, buffer),
-            false => Pin::new(&mut self.stream).poll_read(context, buffer),
+        if self.awaits_head() {
+            self.poll_head(context, buffer)
+        } else {
+            Pin::new(&mut self.stream).poll_read(context, buffer)
         }
     }
 }

@@ -101,17 +101,17 @@ fn by_route(asked: Asked<'_>, table: &RouteTable) -> Result<Destination, Problem
 
 fn by_call(
     caller: Option<&ServiceName>,
-    callee: Option<&Arc<Service>>,
+    target: Option<&Arc<Service>>,
     table: &RouteTable,
 ) -> Result<Destination, Problem> {
     let caller = caller.and_then(|name| table.service(name)).ok_or(Problem::CallerUnknown)?;
-    let callee = callee.ok_or(Problem::NoHost)?;
-    if caller.may_call(&callee.name) {
-        return Ok(Destination::Service { service: Arc::clone(callee), way: Way::Call });
+    let target = target.ok_or(Problem::NoHost)?;
+    if caller.may_call(&target.name) {
+        return Ok(Destination::Service { service: Arc::clone(target), way: Way::Call });
     }
     Err(Problem::CallNotDeclared {
         caller: caller.name.clone(),
-        callee: callee.name.clone(),
+        callee: target.name.clone(),
         manifest: caller.manifest.clone(),
     })
 }

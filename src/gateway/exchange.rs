@@ -120,13 +120,16 @@ async fn in_time<F: Future>(
 ) -> Result<F::Output, ExchangeError> {
     let mut sending = std::pin::pin!(sending);
     let began = Instant::now();
+    // Who is waited for may change at any time, so nobody is waited for longer than this at once.
+    let step = limits.upload_idle.min(limits.response_head);
     loop {
+        let now = Instant::now();
         let (deadline, late) = due(began, upload, limits);
-        if let Ok(answer) = timeout_at(deadline, sending.as_mut()).await {
-            return Ok(answer);
-        }
-        if due(began, upload, limits).0 <= Instant::now() {
+        if deadline <= now {
             return Err(late);
+        }
+        if let Ok(answer) = timeout_at(deadline.min(now + step), sending.as_mut()).await {
+            return Ok(answer);
         }
     }
 }

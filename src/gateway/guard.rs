@@ -54,13 +54,13 @@ pub(super) fn admit(
     credential: Credential<'_>,
     verifier: &dyn TokenVerifier,
 ) -> Result<Option<Principal>, Problem> {
-    let verified = verify(credential, verifier);
+    let proven = verify(credential, verifier);
     let needed = match access {
-        Access::Public => return Ok(verified.unwrap_or(None)),
+        Access::Public => return Ok(proven.unwrap_or(None)),
         Access::Authenticated => None,
         Access::Scopes(scopes) => Some(scopes),
     };
-    let principal = verified?.ok_or(Problem::TokenMissing)?;
+    let principal = proven?.ok_or(Problem::TokenMissing)?;
     match needed {
         Some(scopes) if !scopes.is_subset(&principal.scopes) => {
             let needed = scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");

@@ -46,9 +46,10 @@ impl HeadScan {
     }
 
     pub(super) fn framing(&self) -> Framing {
-        match self.lengths > 1 || (self.lengths > 0 && self.codings > 0) {
-            true => Framing::Ambiguous,
-            false => Framing::Clear,
+        if self.lengths > 1 || (self.lengths > 0 && self.codings > 0) {
+            Framing::Ambiguous
+        } else {
+            Framing::Clear
         }
     }
 

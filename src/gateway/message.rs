@@ -30,9 +30,10 @@ impl Authority {
             _ => text,
         };
         let host = host.strip_suffix('.').unwrap_or(host);
-        match host.bytes().any(|b| b.is_ascii_uppercase()) {
-            true => Cow::Owned(host.to_ascii_lowercase()),
-            false => Cow::Borrowed(host),
+        if host.bytes().any(|b| b.is_ascii_uppercase()) {
+            Cow::Owned(host.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(host)
         }
     }
 }
@@ -81,9 +82,10 @@ pub(super) fn authority(parts: &Parts) -> Result<Authority, Problem> {
         (None, Some(host)) => host.clone(),
         (None, None) => return Err(Problem::Host("the request has no Host header")),
     };
-    match is_authority(value.as_bytes()) {
-        true => Ok(Authority { value }),
-        false => Err(Problem::Host("the host is malformed")),
+    if is_authority(value.as_bytes()) {
+        Ok(Authority { value })
+    } else {
+        Err(Problem::Host("the host is malformed"))
     }
 }
 

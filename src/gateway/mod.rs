@@ -1,9 +1,9 @@
 //! The data plane: takes requests at a door, decides who may go where, and streams both bodies.
 //!
-//! A request passes named phases, one small function each, told in [`proxy`]: look at the message
-//! ([`message`], [`path`]), find the [`destination`] behind the [`door`] ([`table`], [`routes`]), check
-//! the caller ([`guard`]), rewrite the head ([`headers`]), pick an instance ([`balance`]) and enter
-//! it ([`upstream`]), exchange ([`exchange`], [`tunnel`]), record ([`access_log`]).
+//! A request passes named phases, one small function each, told in `proxy`: look at the message
+//! (`message`, [`path`]), find the `destination` behind the [`door`] ([`table`], [`routes`]), check
+//! the caller (`guard`), rewrite the head (`visit`, `headers`), pick an instance ([`balance`]) and enter
+//! it ([`upstream`]), exchange (`exchange`, `tunnel`), record (`access_log`).
 //!
 //! It does NOT know where instances come from, who signs tokens, or that containers exist: it is
 //! given a `watch::Receiver<Arc<RouteTable>>`, a `TokenVerifier` and the embedded handlers. It
@@ -35,6 +35,7 @@ mod proxy;
 mod request_id;
 mod tunnel;
 mod upload;
+mod visit;
 
 #[cfg(test)]
 mod tests;

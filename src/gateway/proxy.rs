@@ -4,8 +4,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -14,23 +13,23 @@ use super::access_log::{Record, Recorded};
 use super::body::Body;
 use super::client_io::Activity;
 use super::destination::{self, Asked, Destination, Way};
-use super::door::{Door, Embedded, EmbeddedService};
+use super::door::{Door, Embedded};
 use super::exchange::{ExchangeError, Outgoing, exchange};
 use super::guard;
-use super::headers::{self, Origin, X_REQUEST_ID};
+use super::headers::{self, X_REQUEST_ID};
 use super::limits::Limits;
 use super::message::{self, Authority};
-use super::path::{self, PathFault};
+use super::path;
 use super::pool::Connection;
 use super::problem::Problem;
 use super::proxied_body::ProxiedBody;
 use super::request_id::{self, Trust};
-use super::routes::Forwarded;
 use super::server::Tasks;
 use super::table::{RouteTable, Service};
 use super::tunnel::{self, Wanted};
 use super::upload::{RequestBody, Upload, UploadState};
 use super::upstream::Lease;
+use super::visit::Visit;
 use crate::model::name::ServiceName;
 use crate::model::principal::{Principal, TokenVerifier};
 
@@ -53,16 +52,6 @@ pub(super) struct Session {
     pub(super) client: SocketAddr,
     pub(super) activity: Arc<Activity>,
     pub(super) tasks: Tasks,
-}
-
-/// What the first phases found out about a request; the table is the one it began with.
-struct Visit<'r> {
-    session: &'r Session,
-    table: Arc<RouteTable>,
-    authority: Authority,
-    path: &'r str,
-    request_id: &'r HeaderValue,
-    caller: Option<ServiceName>,
 }
 
 /// A response's head, with everything its body still needs.
@@ -139,7 +128,7 @@ impl Gateway {
     fn caller(
         &self,
         session: &Session,
-        headers: &http::HeaderMap,
+        headers: &HeaderMap,
         table: &RouteTable,
     ) -> Result<Option<ServiceName>, Problem> {
         if !session.door.is_inside() {
@@ -223,60 +212,6 @@ impl Gateway {
     }
 }
 
-impl Visit<'_> {
-    async fn embedded(
-        &self,
-        handler: &dyn EmbeddedService,
-        mut request: Request<Incoming>,
-        record: &mut Record,
-    ) -> Result<Response<Body>, Problem> {
-        record.is_from(self.caller.as_ref(), None);
-        *request.uri_mut() = forwarded_uri(request.uri(), self.path)?;
-        headers::remove_forged(request.headers_mut());
-        headers::set_origin(request.headers_mut(), &self.origin(None));
-        headers::set_identity(request.headers_mut(), None, self.caller.as_ref());
-        Ok(handler.call(request).await)
-    }
-
-    /// Turns the client's head into the instance's.
-    fn rewrite(
-        &self,
-        request: &mut Request<Incoming>,
-        way: &Way,
-        principal: Option<&Principal>,
-        tunnelled: bool,
-    ) -> Result<(), Problem> {
-        let (path, prefix) = match way {
-            Way::Route(rule) => match rule.forwarded {
-                Forwarded::Without(count) => (path::without_prefix(self.path, count), Some(count)),
-                Forwarded::Whole => (self.path, None),
-            },
-            Way::Call => (self.path, None),
-        };
-        let prefix = prefix.map(|count| path::prefix(self.path, count));
-        *request.uri_mut() = forwarded_uri(request.uri(), path)?;
-        *request.version_mut() = Version::HTTP_11;
-        let headers = request.headers_mut();
-        headers::remove_hop_by_hop(headers);
-        headers::remove_forged(headers);
-        headers::set_origin(headers, &self.origin(prefix));
-        headers::set_identity(headers, principal, self.caller.as_ref());
-        if tunnelled {
-            tunnel::set_headers(headers);
-        }
-        Ok(())
-    }
-
-    fn origin<'v>(&'v self, prefix: Option<&'v str>) -> Origin<'v> {
-        Origin {
-            client: self.session.client.ip(),
-            authority: &self.authority,
-            request_id: self.request_id,
-            prefix,
-        }
-    }
-}
-
 impl Answered {
     fn delivered(
         self,
@@ -297,17 +232,6 @@ impl Answered {
         headers::remove_hop_by_hop(response.headers_mut());
         Ok(response)
     }
-}
-
-/// In origin-form, with the query as it was.
-fn forwarded_uri(uri: &Uri, path: &str) -> Result<Uri, Problem> {
-    let unchanged = uri.path_and_query().filter(|given| given.path() == path);
-    let forwarded = match (unchanged, uri.query()) {
-        (Some(given), _) => Ok(given.clone()),
-        (None, Some(query)) => PathAndQuery::try_from(format!("{path}?{query}")),
-        (None, None) => PathAndQuery::try_from(path.to_owned()),
-    };
-    forwarded.map(Uri::from).map_err(|_| Problem::Path(PathFault::Character))
 }
 
 fn problem_of(error: &ExchangeError, service: &ServiceName, limits: &Limits) -> Problem {

@@ -139,7 +139,9 @@ impl Service {
         upstreams: &Upstreams,
     ) -> Self {
         let mut routes = PathTree::default();
-        rules.iter().for_each(|rule| routes.insert(Arc::clone(rule)));
+        for rule in rules {
+            routes.insert(Arc::clone(rule));
+        }
         let ready = endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Ready);
         Self {
             name: spec.name.clone(),
@@ -166,9 +168,10 @@ impl Service {
 }
 
 fn rule(spec: &ServiceSpec, route: &Route) -> Arc<Rule> {
-    let forwarded = match route.strip_prefix {
-        true => Forwarded::Without(route.prefix.segments().count()),
-        false => Forwarded::Whole,
+    let forwarded = if route.strip_prefix {
+        Forwarded::Without(route.prefix.segments().count())
+    } else {
+        Forwarded::Whole
     };
     Arc::new(Rule {
         service: spec.name.clone(),

@@ -1,0 +1,242 @@
+//! A platform `store` with a running gateway: `order` may call `product`, not the other way round.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::wire::{Message, Wire};
+use crate::gateway::{
+    Body, Door, Embedded, EmbeddedService, Gateway, Limits, Listener, RouteTable, Upstreams,
+};
+use crate::gateway::{Stopped, run};
+use crate::model::catalog::{Catalog, Endpoint, EndpointState};
+use crate::model::instance::{Generation, InstanceName};
+use crate::model::name::{PlatformId, Worktree};
+use crate::model::platform::{
+    AuthSettings, Build, Database, GatewaySettings, Health, Limits as InstanceLimits, Platform, Run,
+    ServiceSpec,
+};
+use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
+use crate::model::quantity::{ByteSize, Cpus};
+use crate::model::route::{Access, Methods, Route};
+
+pub struct World {
+    pub public: SocketAddr,
+    pub internal: SocketAddr,
+    /// From `order` to `product`.
+    pub link: SocketAddr,
+    /// From `product` to `order`, which is not declared.
+    pub undeclared_link: SocketAddr,
+    pub platform_door: SocketAddr,
+    pub upstreams: Arc<Upstreams>,
+    platform: Platform,
+    catalog: Catalog,
+    routes: watch::Sender<Arc<RouteTable>>,
+    stop: CancellationToken,
+    running: JoinHandle<Stopped>,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with_limits(Limits::default()).await
+    }
+
+    pub async fn with_limits(limits: Limits) -> Self {
+        let platform = platform();
+        let upstreams = Arc::new(Upstreams::new(limits.clone()));
+        let catalog = Catalog::default();
+        let (routes, receiver) = watch::channel(Arc::new(RouteTable::build(&platform, &catalog, &upstreams)));
+        let gateway = Gateway::new(receiver, Arc::new(Tokens), embedded()).with_limits(limits);
+        let mut listeners = Vec::new();
+        for door in doors() {
+            listeners.push(Listener { socket: TcpListener::bind("127.0.0.1:0").await.unwrap(), door });
+        }
+        let at: Vec<SocketAddr> = listeners.iter().map(|l| l.socket.local_addr().unwrap()).collect();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(listeners, gateway, stop.clone().cancelled_owned()));
+        Self {
+            public: at[0],
+            internal: at[1],
+            link: at[2],
+            undeclared_link: at[3],
+            platform_door: at[4],
+            upstreams,
+            platform,
+            catalog,
+            routes,
+            stop,
+            running,
+        }
+    }
+
+    /// With `order` served by `address`.
+    pub async fn serving(address: SocketAddr) -> Self {
+        let mut world = Self::new().await;
+        world.set("order", &[(1, address, EndpointState::Ready)]);
+        world
+    }
+
+    /// Replaces the endpoints of a service: replica, address, state.
+    pub fn set(&mut self, service: &str, endpoints: &[(u16, SocketAddr, EndpointState)]) {
+        let endpoints = endpoints.iter().map(|&(replica, address, state)| Endpoint {
+            instance: instance(service, replica),
+            address,
+            state,
+        });
+        self.catalog.services.insert(service.parse().unwrap(), endpoints.collect());
+        self.routes.send_replace(Arc::new(self.table()));
+    }
+
+    /// How many are watching for another table.
+    pub fn table_watchers(&self) -> usize {
+        self.routes.receiver_count()
+    }
+
+    pub fn table(&self) -> RouteTable {
+        RouteTable::build(&self.platform, &self.catalog, &self.upstreams)
+    }
+
+    /// Sends a GET with these extra lines, each with its CRLF.
+    pub async fn get(&self, path: &str, lines: &str) -> Message {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: store.localhost\r\n{lines}\r\n")).await
+    }
+
+    /// Sends any bytes to the public door on a connection of their own.
+    pub async fn send(&self, request: &str) -> Message {
+        send(self.public, request).await
+    }
+
+    pub async fn stop(self) -> Stopped {
+        self.stop.cancel();
+        self.running.await.unwrap()
+    }
+}
+
+pub async fn send(door: SocketAddr, request: &str) -> Message {
+    let mut wire = Wire::connect(door).await;
+    wire.write(request).await;
+    wire.read().await.expect("an answer")
+}
+
+pub fn instance(service: &str, replica: u16) -> InstanceName {
+    InstanceName { service: service.parse().unwrap(), generation: Generation::FIRST, replica }
+}
+
+fn doors() -> [Door; 5] {
+    let link = |caller: &str, callee: &str| Door::Link {
+        caller: caller.parse().unwrap(),
+        callee: callee.parse().unwrap(),
+    };
+    [Door::Public, Door::Internal, link("order", "product"), link("product", "order"), Door::Platform]
+}
+
+/// Accepts `<subject>.<scope>.<scope>`, but not `bad` and not `old`.
+struct Tokens;
+
+impl TokenVerifier for Tokens {
+    fn verify(&self, token: &str, now: SystemTime) -> Result<Principal, TokenRejection> {
+        let mut words = token.split('.');
+        let subject = match words.next() {
+            None | Some("" | "bad") => return Err(TokenRejection::Signature),
+            Some("old") => return Err(TokenRejection::Expired),
+            Some(subject) => subject.to_owned(),
+        };
+        let scopes = words.map(|scope| scope.parse().unwrap()).collect();
+        Ok(Principal { subject, scopes, expires_at: now + Duration::from_secs(60) })
+    }
+}
+
+/// Answers with its name and the head that it was given.
+struct Named(&'static str);
+
+impl EmbeddedService for Named {
+    fn call(&self, request: Request<Incoming>) -> BoxFuture<'_, Response<Body>> {
+        let lines =
+            request.headers().iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));
+        let text =
+            format!("{} {} {}\r\n{}", self.0, request.method(), request.uri(), lines.collect::<String>());
+        Box::pin(async { Response::new(Body::boxed(http_body_util::Full::new(bytes::Bytes::from(text)))) })
+    }
+}
+
+fn embedded() -> Embedded {
+    Embedded {
+        public: vec![("/auth".parse().unwrap(), Arc::new(Named("auth")))],
+        internal: Arc::new(Named("platform")),
+    }
+}
+
+fn platform() -> Platform {
+    let order = service(
+        "order",
+        vec![
+            route("/orders", &[], Access::Public, false),
+            route("/private", &[], Access::Authenticated, false),
+            route("/admin", &["GET", "POST"], scopes(&["orders:admin"]), false),
+            route("/stripped/deep", &[], Access::Public, true),
+            route("/", &["GET", "HEAD"], Access::Public, false),
+        ],
+        &["product"],
+    );
+    let product = service("product", vec![route("/products", &[], Access::Public, false)], &[]);
+    Platform {
+        id: PlatformId { name: "store".parse().unwrap(), worktree: Worktree::from_hex("abcdef").unwrap() },
+        root: PathBuf::from("/store"),
+        gateway: GatewaySettings { listen: SocketAddr::from(([127, 0, 0, 1], 0)) },
+        auth: AuthSettings { access_token_ttl: Duration::from_secs(900), issuer: None },
+        configuration: BTreeMap::new(),
+        image_aliases: BTreeMap::new(),
+        services: [order, product].into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
+    }
+}
+
+fn service(name: &str, routes: Vec<Route>, calls: &[&str]) -> ServiceSpec {
+    ServiceSpec {
+        name: name.parse().unwrap(),
+        context: None,
+        folder: PathBuf::from("/store/services").join(name),
+        build: Build::Image { reference: "scratch".to_owned() },
+        process: None,
+        run: Run {
+            port: 8080.try_into().unwrap(),
+            replicas: 1,
+            limits: InstanceLimits {
+                memory: ByteSize::from_mebibytes(64),
+                cpus: Cpus::from_count(1.0).unwrap(),
+                pids: 64,
+            },
+            health: Health {
+                path: "/health/ready".to_owned(),
+                start_period: Duration::from_secs(10),
+                timeout: Duration::from_secs(1),
+            },
+            stop_grace: Duration::from_secs(10),
+        },
+        routes,
+        calls: calls.iter().map(|callee| callee.parse().unwrap()).collect(),
+        database: Database::None,
+        configuration: BTreeMap::new(),
+    }
+}
+
+fn route(prefix: &str, methods: &[&str], access: Access, strip_prefix: bool) -> Route {
+    let methods = match methods {
+        [] => Methods::All,
+        some => Methods::Only(some.iter().map(ToString::to_string).collect()),
+    };
+    Route { prefix: prefix.parse().unwrap(), methods, access, strip_prefix }
+}
+
+fn scopes(names: &[&str]) -> Access {
+    Access::Scopes(names.iter().map(|name| name.parse().unwrap()).collect::<BTreeSet<_>>())
+}

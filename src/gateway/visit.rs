@@ -1,0 +1,97 @@
+//! What the first phases found out about a request, and the head it goes on with.
+
+use std::sync::Arc;
+
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+
+use super::access_log::Record;
+use super::body::Body;
+use super::destination::Way;
+use super::door::EmbeddedService;
+use super::headers::{self, Origin};
+use super::message::Authority;
+use super::path::{self, PathFault};
+use super::problem::Problem;
+use super::proxy::Session;
+use super::routes::Forwarded;
+use super::table::RouteTable;
+use super::tunnel;
+use crate::model::name::ServiceName;
+use crate::model::principal::Principal;
+
+/// The table is the one that the request began with.
+pub(super) struct Visit<'r> {
+    pub(super) session: &'r Session,
+    pub(super) table: Arc<RouteTable>,
+    pub(super) authority: Authority,
+    pub(super) path: &'r str,
+    pub(super) request_id: &'r HeaderValue,
+    pub(super) caller: Option<ServiceName>,
+}
+
+impl Visit<'_> {
+    pub(super) async fn embedded(
+        &self,
+        handler: &dyn EmbeddedService,
+        mut request: Request<Incoming>,
+        record: &mut Record,
+    ) -> Result<Response<Body>, Problem> {
+        record.is_from(self.caller.as_ref(), None);
+        *request.uri_mut() = forwarded_uri(request.uri(), self.path)?;
+        headers::remove_forged(request.headers_mut());
+        headers::set_origin(request.headers_mut(), &self.origin(None));
+        headers::set_identity(request.headers_mut(), None, self.caller.as_ref());
+        Ok(handler.call(request).await)
+    }
+
+    /// Turns the client's head into the instance's.
+    pub(super) fn rewrite(
+        &self,
+        request: &mut Request<Incoming>,
+        way: &Way,
+        principal: Option<&Principal>,
+        tunnelled: bool,
+    ) -> Result<(), Problem> {
+        let (path, prefix) = match way {
+            Way::Route(rule) => match rule.forwarded {
+                Forwarded::Without(count) => (path::without_prefix(self.path, count), Some(count)),
+                Forwarded::Whole => (self.path, None),
+            },
+            Way::Call => (self.path, None),
+        };
+        let prefix = prefix.map(|count| path::prefix(self.path, count));
+        *request.uri_mut() = forwarded_uri(request.uri(), path)?;
+        *request.version_mut() = Version::HTTP_11;
+        let headers = request.headers_mut();
+        headers::remove_hop_by_hop(headers);
+        headers::remove_forged(headers);
+        headers::set_origin(headers, &self.origin(prefix));
+        headers::set_identity(headers, principal, self.caller.as_ref());
+        if tunnelled {
+            tunnel::set_headers(headers);
+        }
+        Ok(())
+    }
+
+    fn origin<'v>(&'v self, prefix: Option<&'v str>) -> Origin<'v> {
+        Origin {
+            client: self.session.client.ip(),
+            authority: &self.authority,
+            request_id: self.request_id,
+            prefix,
+        }
+    }
+}
+
+/// In origin-form, with the query as it was.
+fn forwarded_uri(uri: &Uri, path: &str) -> Result<Uri, Problem> {
+    let unchanged = uri.path_and_query().filter(|given| given.path() == path);
+    let forwarded = match (unchanged, uri.query()) {
+        (Some(given), _) => Ok(given.clone()),
+        (None, Some(query)) => PathAndQuery::try_from(format!("{path}?{query}")),
+        (None, None) => PathAndQuery::try_from(path.to_owned()),
+    };
+    forwarded.map(Uri::from).map_err(|_| Problem::Path(PathFault::Character))
+}
