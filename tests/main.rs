@@ -5,3 +5,4 @@
 mod contract;
 mod docker;
 mod harness;
+mod packing;

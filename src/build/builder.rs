@@ -11,13 +11,11 @@ use crate::runtime::{ImageBuild, Images, OutputSink, Runtime, RuntimeError, labe
 
 use super::command::{self, BuildCommand};
 use super::context::{self, Context};
-use super::digest::Digester;
 use super::dockerfile::{self, BaseImage};
-use super::dockerignore::DockerIgnore;
 use super::error::BuildError;
 use super::pack;
 use super::place::Place;
-use super::walk;
+use super::sources::{self, Engine};
 
 /// The label that says from which sources an image was made.
 const DIGEST_LABEL: &str = "dev.msctl.digest";
@@ -46,8 +44,8 @@ impl Builder {
     /// The digest of a service's sources and of how they are built.
     pub async fn digest(&self, service: &ServiceSpec) -> Result<BuildDigest, BuildError> {
         let (service, root, aliases) = (service.clone(), self.root.clone(), self.aliases.clone());
-        let has_engine = self.runtime.images().is_some();
-        in_background(move || digest(&service, &root, &aliases, has_engine)).await
+        let engine = if self.runtime.images().is_some() { Engine::Present } else { Engine::Absent };
+        in_background(move || sources::digest(&service, &root, &aliases, engine)).await
     }
 
     /// Whether what [`Builder::program`] names is there.
@@ -254,72 +252,6 @@ async fn ensure_image(
         },
         other => other.into(),
     })
-}
-
-fn digest(
-    service: &ServiceSpec,
-    root: &Path,
-    aliases: &BTreeMap<String, String>,
-    has_engine: bool,
-) -> Result<BuildDigest, BuildError> {
-    let mut digester = Digester::new();
-    digester.add("target", pack::target().as_bytes());
-    let mut needs_files = true;
-    let mut ignored = DockerIgnore::parse("");
-    match &service.build {
-        Build::Pack { command, artifact } => {
-            digester.add("command", command.as_bytes());
-            digester.add("artifact", artifact.as_bytes());
-        }
-        Build::Dockerfile { file } => {
-            ignored = DockerIgnore::read(&service.folder)
-                .map_err(|source| BuildError::file("read", &service.folder, source))?;
-            add_dockerfile(&mut digester, &service.folder.join(file), aliases)?;
-        }
-        Build::Image { reference } => {
-            let image = dockerfile::alias(aliases, reference).unwrap_or(reference);
-            digester.add("image", image.as_bytes());
-            needs_files = !has_engine;
-        }
-    }
-    if let Some(recipe) = service.process.as_ref().filter(|_| !has_engine) {
-        digester.add("process command", recipe.command.as_bytes());
-        digester.add("process build", recipe.build.as_deref().unwrap_or_default().as_bytes());
-    }
-    if needs_files {
-        let made = made_by_build(service, root);
-        let mut entries = walk::sources(root, &service.folder, ignored)?;
-        entries.retain(|entry| made.as_ref() != Some(&service.folder.join(&entry.path)));
-        digester.add_files(&service.folder, &entries)?;
-    }
-    Ok(digester.finish())
-}
-
-/// The Dockerfile counts as it is sent: with the images that stand in for others. One that is not
-/// there is an error of the build, not of looking.
-fn add_dockerfile(
-    digester: &mut Digester,
-    file: &Path,
-    aliases: &BTreeMap<String, String>,
-) -> Result<(), BuildError> {
-    let text = match std::fs::read(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        text => text.map_err(|source| BuildError::file("read", file, source))?,
-    };
-    digester.add("Dockerfile path", file.file_name().unwrap_or_default().as_encoded_bytes());
-    digester
-        .add("Dockerfile", dockerfile::apply_aliases(&String::from_utf8_lossy(&text), aliases).0.as_bytes());
-    Ok(())
-}
-
-/// An artifact in the service's own folder is no source of it.
-fn made_by_build(service: &ServiceSpec, root: &Path) -> Option<PathBuf> {
-    match &service.build {
-        Build::Pack { artifact, .. } => {
-            Some(pack::artifact_path(&service.folder, artifact, &Place::new(root)))
-        }
-        _ => None,
-    }
 }
 
 /// A command line for `sh -c` that the shell becomes rather than starts, so that signals reach the

@@ -11,7 +11,7 @@
 //!
 //! It decides nothing about when to build, and runs nothing that was built.
 //!
-//! Reading order: [`builder`] (what happens), [`digest`] and [`walk`] (what sources are),
+//! Reading order: [`builder`] (what happens), [`sources`], [`digest`] and [`walk`] (what it is made from),
 //! [`command`] (shell commands), [`place`] (where things are kept), [`pack`] with [`elf`] and
 //! [`archive`], [`context`] with [`dockerfile`] and [`dockerignore`], [`error`].
 //!
@@ -28,6 +28,7 @@ mod elf;
 mod error;
 mod pack;
 mod place;
+mod sources;
 mod walk;
 
 pub use self::builder::Builder;

@@ -15,7 +15,8 @@ use super::subject::{Subject, fresh_platform};
 
 contract!(subject);
 
-async fn subject() -> Option<Subject> {
+/// The engine, with the responder as an image; `None` where there is no engine.
+pub async fn subject() -> Option<Subject> {
     let host = engine()?.host().map(str::to_owned);
     let maker = fresh_platform();
     let docker = Docker::connect(maker.clone(), host.as_deref()).await.expect("the engine answers");

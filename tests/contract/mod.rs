@@ -2,10 +2,10 @@
 //! [`subject`] what is needed to run them, the other modules one runtime each.
 
 mod cases;
-mod docker;
+pub mod docker;
 mod fake;
 mod process;
-mod subject;
+pub mod subject;
 
 /// Makes a test of every case, run on the subject that `$subject` gives.
 macro_rules! contract {

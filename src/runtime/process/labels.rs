@@ -51,49 +51,18 @@ fn to_variable(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{platform, spec};
     use super::*;
-    use crate::model::instance::{Generation, Program};
-    use crate::model::name::Worktree;
-    use crate::model::platform::Limits;
-    use crate::model::quantity::{ByteSize, Cpus, Port};
-    use std::time::Duration;
-
-    fn platform(worktree: &str) -> PlatformId {
-        PlatformId { name: "store".parse().unwrap(), worktree: Worktree::from_hex(worktree).unwrap() }
-    }
-
-    fn spec() -> InstanceSpec {
-        InstanceSpec {
-            platform: platform("3fa9c1"),
-            name: InstanceName {
-                service: "order".parse().unwrap(),
-                generation: Generation::FIRST,
-                replica: 2,
-            },
-            hash: SpecHash("abc".to_owned()),
-            program: Program::Command { argv: vec!["true".to_owned()], folder: "/".into() },
-            environment: Vec::new(),
-            door_hosts: Vec::new(),
-            port: Port::try_from(8080).unwrap(),
-            limits: Limits {
-                memory: ByteSize::from_mebibytes(64),
-                cpus: Cpus::from_count(1.0).unwrap(),
-                pids: 64,
-            },
-            storage: None,
-            stop_grace: Duration::from_secs(1),
-        }
-    }
 
     fn environ() -> Vec<u8> {
-        let variables = to_variables(&platform("3fa9c1"), &spec(), 7001);
+        let variables = to_variables(&platform("3fa9c1"), &spec("true"), 7001);
         let text: Vec<String> = variables.iter().map(|(key, value)| format!("{key}={value}")).collect();
         [b"HOME=/root\0BAD=\xff\0", text.join("\0").as_bytes(), b"\0"].concat()
     }
 
     #[test]
     fn a_process_is_recognised_by_the_variables_that_it_was_given() {
-        let spec = spec();
+        let spec = spec("true");
         let expected = Labelled { name: spec.name, hash: spec.hash, port: 7001 };
         assert_eq!(read(&environ(), &platform("3fa9c1")), Some(expected));
     }
@@ -108,7 +77,7 @@ mod tests {
     #[test]
     fn labels_become_plain_variable_names() {
         let names: Vec<String> =
-            to_variables(&platform("3fa9c1"), &spec(), 1).into_iter().map(|(key, _)| key).collect();
+            to_variables(&platform("3fa9c1"), &spec("true"), 1).into_iter().map(|(key, _)| key).collect();
         assert_eq!(names.first().map(String::as_str), Some("MSCTL_LABEL_PLATFORM"));
         assert!(names.contains(&"MSCTL_LABEL_SPEC".to_owned()), "{names:?}");
     }

@@ -23,5 +23,8 @@ mod stop;
 mod table;
 mod world;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::folders::data_folder;
 pub use self::runtime::Process;
