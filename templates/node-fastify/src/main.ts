@@ -27,9 +27,5 @@ async function stop(): Promise<void> {
 process.once("SIGTERM", () => void stop());
 process.once("SIGINT", () => void stop());
 
-await application.listen({
-  host: settings.host,
-  port: settings.port,
-  listenTextResolver: () => "",
-});
+await application.listen({ host: settings.host, port: settings.port });
 log.info({ port: (application.server.address() as AddressInfo).port }, "listening");
