@@ -40,13 +40,11 @@ impl Catalogue {
         let folders = entries.map_err(failed)?.into_iter().map(|entry| entry.path());
         let catalogue =
             Self::of(folders.filter(|f| f.join(TEMPLATE_FILE).is_file()).map(|f| Template::from_folder(&f)))?;
-        match catalogue.templates.is_empty() {
-            false => Ok(catalogue),
-            true => Err(ScaffoldError::NotATemplate {
-                path: folder.display().to_string(),
-                reason: format!("neither it nor a folder in it has a {TEMPLATE_FILE}"),
-            }),
+        if catalogue.templates.is_empty() {
+            let reason = format!("neither it nor a folder in it has a {TEMPLATE_FILE}");
+            return Err(ScaffoldError::NotATemplate { path: folder.display().to_string(), reason });
         }
+        Ok(catalogue)
     }
 
     /// These templates, and `others`, which win where a name is in both.
@@ -68,10 +66,8 @@ impl Catalogue {
     /// What `--template` takes: a name, or the path of a folder. Only what has a `/` in it, or is
     /// `.` or `..`, is a path, so that a folder that happens to be here never hides a name.
     pub fn resolve(&self, reference: &str) -> Result<Template, ScaffoldError> {
-        match reference.contains('/') || reference == "." || reference == ".." {
-            true => Template::from_folder(Path::new(reference)),
-            false => self.get(reference).cloned(),
-        }
+        let is_path = reference.contains('/') || reference == "." || reference == "..";
+        if is_path { Template::from_folder(Path::new(reference)) } else { self.get(reference).cloned() }
     }
 
     fn of(

@@ -92,7 +92,7 @@ struct Folder(BTreeMap<String, Folder>);
 impl Folder {
     fn insert(&mut self, path: &Path) {
         let mut folder = self;
-        for part in path.iter() {
+        for part in path {
             folder = folder.0.entry(part.to_string_lossy().into_owned()).or_default();
         }
     }

@@ -11,17 +11,12 @@ use handlebars::{
 
 /// Registers one helper for each language.
 pub(super) fn register_helpers(handlebars: &mut Handlebars<'_>) {
-    let helpers: [(&str, fn(&str) -> String); 6] = [
-        ("json", quote_json),
-        ("toml", quote_json),
-        ("python", quote_json),
-        ("typescript", quote_json),
-        ("rust", quote_rust),
-        ("shell", quote_shell),
-    ];
-    for (name, quote) in helpers {
-        handlebars.register_helper(name, Box::new(Quote(quote)));
+    // What JSON calls a string, these others call one as well.
+    for name in ["json", "toml", "python", "typescript"] {
+        handlebars.register_helper(name, Box::new(Quote(quote_json)));
     }
+    handlebars.register_helper("rust", Box::new(Quote(quote_rust)));
+    handlebars.register_helper("shell", Box::new(Quote(quote_shell)));
 }
 
 struct Quote(fn(&str) -> String);
@@ -42,9 +37,8 @@ impl HelperDef for Quote {
     }
 }
 
-/// Escapes by `\uXXXX` whatever is not plain ASCII: JSON (RFC 8259, section 7), TOML basic strings,
-/// Python and TypeScript string literals all read it the same way, as long as no surrogate pair is
-/// needed; characters beyond the basic plane are therefore written as they are.
+/// Control characters become `\uXXXX`, which JSON (RFC 8259, section 7), TOML basic strings, Python
+/// and TypeScript all read the same way; every other character stands for itself in all of them.
 fn quote_json(text: &str) -> String {
     quote(text, |out, c| match u32::from(c) {
         code @ (0..0x20 | 0x7f..0xa0 | 0x2028 | 0x2029) => write!(out, "\\u{code:04x}"),

@@ -75,10 +75,10 @@ fn check_number(text: &str, min: i64, max: i64) -> Result<Value, String> {
 }
 
 fn check_choice(text: &str, choices: &[String]) -> Result<Value, String> {
-    match choices.iter().any(|choice| choice == text) {
-        true => Ok(Value::from(text)),
-        false => Err(format!("{text:?} is none of {}", choices.join(", "))),
+    if choices.iter().any(|choice| choice == text) {
+        return Ok(Value::from(text));
     }
+    Err(format!("{text:?} is none of {}", choices.join(", ")))
 }
 
 #[cfg(test)]

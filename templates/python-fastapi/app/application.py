@@ -14,6 +14,7 @@ from app.store import Store
 def create_application(store: Store) -> ASGIApp:
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=close_store)
     app.state.store = store
+    app.state.routes = [*items.router.routes, *health.router.routes]
     app.include_router(items.router)
     app.include_router(health.router)
     problems.install(app)

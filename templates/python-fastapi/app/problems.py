@@ -14,13 +14,13 @@ from starlette.routing import Match
 
 from app.logs import request_id
 
-Fault = dict[str, str]
+Faults = list[dict[str, str]] | None
 
 
 class Problem(Exception):
     """Raised wherever a request cannot be answered; `code` is what programs go by."""
 
-    def __init__(self, status: int, code: str, detail: str, errors: list[Fault] | None = None):
+    def __init__(self, status: int, code: str, detail: str, errors: Faults = None) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.errors = status, code, detail, errors
 
@@ -36,10 +36,6 @@ def not_found() -> Problem:
 
 def not_json() -> Problem:
     return Problem(415, "unsupported_media_type", "send the body as application/json")
-
-
-def too_large(limit: int) -> Problem:
-    return Problem(413, "body_too_large", f"the body is larger than {limit} bytes")
 
 
 def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -93,12 +89,14 @@ def on_framework_error(request: Request, error: HTTPException) -> JSONResponse:
         case 405:
             problem = Problem(405, "method_not_allowed", f"{path} does not know {method}")
             return answer(problem, {"allow": ", ".join(methods_at(request))})
+        case 413:
+            return answer(Problem(413, "body_too_large", "the body is larger than it may be"))
         case status:
             return answer(Problem(status, "refused", str(error.detail)), error.headers)
 
 
 def methods_at(request: Request) -> list[str]:
-    routes = [r for r in request.app.routes if r.matches(request.scope)[0] != Match.NONE]
+    routes = [r for r in request.app.state.routes if r.matches(request.scope)[0] != Match.NONE]
     return sorted({method for route in routes for method in route.methods})
 
 

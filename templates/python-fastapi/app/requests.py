@@ -6,12 +6,12 @@ import time
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
-from app.problems import Problem, answer, too_large
 
-# The largest request body that is read, in bytes.
+# The largest request body that is read.
 MAX_BODY_BYTES = 64 * 1024
 
 USABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -31,19 +31,13 @@ class Requests:
         token = logs.request_id.set(request_id)
         reply = Reply(send, request_id)
         try:
-            await self._handle(scope, receive, reply)
-        finally:
-            log(scope, reply.status, started)
-            logs.request_id.reset(token)
-
-    async def _handle(self, scope: Scope, receive: Receive, reply: "Reply") -> None:
-        try:
             await self.app(scope, limited(receive), reply)
-        except Problem as problem:
-            await answer(problem)(scope, receive, reply)
         except Exception:
             # It has been answered with a 500 by now.
             logging.exception("a request failed")
+        finally:
+            log(scope, reply.status, started)
+            logs.request_id.reset(token)
 
 
 class Reply:
@@ -74,7 +68,7 @@ def limited(receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > MAX_BODY_BYTES:
-            raise too_large(MAX_BODY_BYTES)
+            raise HTTPException(413)
         return message
 
     return receive_limited

@@ -16,7 +16,8 @@ from app.items import COLLECTION
 
 class Service:
     def __init__(self) -> None:
-        environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "LOG_LEVEL")}
+        unwanted = ("DATABASE_URL", "LOG_LEVEL")
+        environment = {k: v for k, v in os.environ.items() if k not in unwanted}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "app"],
             stdout=subprocess.PIPE,

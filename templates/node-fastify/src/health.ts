@@ -1,0 +1,17 @@
+// Whether the process lives, and whether it can take requests.
+
+import type { FastifyInstance } from "fastify";
+
+import { reach } from "./items.js";
+import { allowOnly } from "./problems.js";
+import type { Store } from "./store.js";
+
+export function serveHealth(application: FastifyInstance, store: Store): void {
+  application.get("/health/live", (_, reply) => reply.send());
+  application.get("/health/ready", (request, reply) => {
+    reach(request, () => store.check());
+    return reply.send();
+  });
+  allowOnly(application, "/health/live", ["GET"]);
+  allowOnly(application, "/health/ready", ["GET"]);
+}
