@@ -1,3 +1,7 @@
 //! The one integration binary: every topic is a module, what they share is in `harness`.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+
+mod contract;
+mod docker;
 mod harness;

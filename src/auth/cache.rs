@@ -69,6 +69,7 @@ impl VerifiedTokens {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::UNIX_EPOCH;
 
     use super::*;
@@ -93,7 +94,7 @@ mod tests {
         };
         let principal = Principal {
             subject: subject.to_owned(),
-            scopes: Default::default(),
+            scopes: BTreeSet::new(),
             expires_at: SystemTime::UNIX_EPOCH,
         };
         Verified { principal, window: claims.window().unwrap(), verified_at: at(0) }

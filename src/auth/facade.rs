@@ -69,9 +69,14 @@ impl Auth {
     }
 
     /// `/auth/*` and `/.well-known/jwks.json`; see [`http`].
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         http::router(self.accounts.clone(), self.signer.key().jwks())
+    }
+
+    /// What signs its tokens.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     /// The `iss` and `aud` of every token, for services that verify tokens themselves.

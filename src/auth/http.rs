@@ -89,8 +89,8 @@ async fn register(
 
 #[derive(Deserialize)]
 struct Login {
-    email: String,
-    password: Secret,
+    email: Option<String>,
+    password: Option<Secret>,
 }
 
 async fn log_in(
@@ -98,21 +98,25 @@ async fn log_in(
     headers: HeaderMap,
     JsonBody(login): JsonBody<Login>,
 ) -> Result<Response, Problem> {
-    let credentials =
-        Credentials { email: login.email, password: login.password, address: client_address(&headers) };
+    let absent = [("email", login.email.is_none()), ("password", login.password.is_none())];
+    let (Some(email), Some(password)) = (login.email, login.password) else {
+        return Err(body::missing(&absent));
+    };
+    let credentials = Credentials { email, password, address: client_address(&headers) };
     Ok(token_response(&accounts.log_in(credentials, SystemTime::now()).await?))
 }
 
 #[derive(Deserialize)]
 struct Refresh {
-    refresh_token: Secret,
+    refresh_token: Option<Secret>,
 }
 
 async fn refresh(
     State(accounts): State<Accounts>,
     JsonBody(given): JsonBody<Refresh>,
 ) -> Result<Response, Problem> {
-    Ok(token_response(&accounts.renew(given.refresh_token, SystemTime::now()).await?))
+    let token = given.refresh_token.ok_or_else(|| body::missing(&[("refresh_token", true)]))?;
+    Ok(token_response(&accounts.renew(token, SystemTime::now()).await?))
 }
 
 #[derive(Default, Deserialize)]
@@ -181,7 +185,7 @@ fn token_response(tokens: &Tokens) -> Response {
 }
 
 fn client_address(headers: &HeaderMap) -> Option<IpAddr> {
-    let entries = headers.get_all(FORWARDED_FOR).into_iter().last()?.to_str().ok()?;
+    let entries = headers.get_all(FORWARDED_FOR).into_iter().next_back()?.to_str().ok()?;
     entries.rsplit(',').next()?.trim().parse().ok()
 }
 

@@ -60,6 +60,13 @@ impl Problem {
         Self { retryable: true, retry_after_seconds: Some(seconds), ..self }
     }
 
+    /// 422, naming each field that is missing or not acceptable.
+    #[must_use]
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = "some fields are missing or not acceptable";
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", detail) }
+    }
+
     /// The document itself, for the request with this id.
     #[must_use]
     pub fn render(&self, request_id: &str) -> Response {
@@ -98,28 +105,22 @@ impl IntoResponse for Problem {
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::Invalid(errors) => {
-                let detail = "some fields are missing or not acceptable";
-                Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", detail) }
-            }
+            AccountError::Invalid(errors) => Self::invalid(errors),
             AccountError::EmailTaken => {
                 Self::new(StatusCode::CONFLICT, "email-taken", "another account has this email")
             }
-            AccountError::WrongCredentials => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "wrong-credentials",
-                "no account has this email and password",
-            ),
+            AccountError::WrongCredentials => {
+                Self::unauthorized("wrong-credentials", "Bearer", "no account has this email and password")
+            }
             AccountError::TooManyAttempts(wait) => {
                 let detail = "too many failed attempts; try again later";
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail)
                     .retry_after(wait.as_secs().max(1))
             }
-            AccountError::SessionOver => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "session-over",
-                "the refresh token is unknown, expired or was used before; log in again",
-            ),
+            AccountError::SessionOver => {
+                let detail = "the refresh token is unknown, expired or was used before; log in again";
+                Self::unauthorized("session-over", "Bearer", detail)
+            }
             AccountError::Token(rejection) => Self::invalid_token(rejection.to_string()),
             AccountError::NoAccount => Self::invalid_token("the token's subject has no account here"),
             AccountError::Password(PasswordError::Busy) => {

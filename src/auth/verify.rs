@@ -34,7 +34,7 @@ impl Verifier {
     #[must_use]
     pub fn new(signer: &Signer) -> Self {
         Self {
-            key: signer.key().public(),
+            key: signer.key().public().clone(),
             header: header(signer.key()),
             parties: signer.parties().clone(),
             validation: signature_only(),

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::desire::{Wish, desire};
-use super::executor::{Executor, Report};
+use super::executor::{Executor, Ground, Report};
 use super::observer::{self, Observer};
 use super::ports::{Announcer, Traffic, Wiring};
 use super::state::{CRASH_LOOP, Effect, Input, State};
@@ -60,6 +60,7 @@ pub struct Stopping;
 enum Command {
     Change { input: Input, done: oneshot::Sender<Outcome> },
     Status { reply: oneshot::Sender<Vec<ServiceStatus>> },
+    Plan { platform: Arc<Platform>, only: Option<BTreeSet<ServiceName>>, reply: oneshot::Sender<Result<Plan, Failure>> },
     Stop { reply: oneshot::Sender<Report> },
 }
 
@@ -101,6 +102,18 @@ impl Engine {
     /// [`Stopping`] when the loop has ended.
     pub async fn status(&self) -> Result<Vec<ServiceStatus>, Stopping> {
         self.ask(|reply| Command::Status { reply }).await
+    }
+
+    /// What applying `platform` would do now.
+    ///
+    /// # Errors
+    /// [`Stopping`] when the loop has ended; a [`Failure`] when the runtime cannot be looked at.
+    pub async fn plan(
+        &self,
+        platform: Arc<Platform>,
+        only: Option<BTreeSet<ServiceName>>,
+    ) -> Result<Result<Plan, Failure>, Stopping> {
+        self.ask(|reply| Command::Plan { platform, only, reply }).await
     }
 
     /// Abandons whatever is going on, lets go of every instance, and ends the loop.
@@ -176,6 +189,13 @@ impl Driver {
                         let _ = reply.send(self.status());
                         continue;
                     }
+                    Some(Command::Plan { platform, only, reply }) => {
+                        let (executor, state) = (Arc::clone(&self.executor), self.state.clone());
+                        tokio::spawn(async move {
+                            let _ = reply.send(preview(&executor, state, platform, only).await);
+                        });
+                        continue;
+                    }
                     Some(Command::Stop { reply }) => {
                         let _ = reply.send(self.stop().await);
                         return;
@@ -209,22 +229,12 @@ impl Driver {
     }
 
     fn start_reconcile(&mut self) {
-        let Some(platform) = self.state.platform.clone() else {
+        let Some(order) = Order::from_state(&self.state) else {
             return;
         };
         if self.reconcile.is_none() {
             self.busy_since = Instant::now();
         }
-        let order = Order {
-            platform,
-            scale: self.state.scale.clone(),
-            policy: Policy {
-                held: self.state.held(Instant::now()),
-                last_generation: self.state.last_generation.clone(),
-                restart_through: self.state.restart_through.clone(),
-                leaving: Leaving::default(),
-            },
-        };
         let (executor, wiring, reports) =
             (Arc::clone(&self.executor), Arc::clone(&self.wiring), self.reports.clone());
         self.reconcile = Some(tokio::spawn(async move {
@@ -311,17 +321,46 @@ pub async fn let_go(executor: &Executor, platform: Option<&Platform>) -> Result<
     let policy = Policy { leaving, ..Policy::default() };
     let nothing = Desired::default();
     let plan = plan(&nothing, &observed, &executor.traffic.catalog(), &policy);
-    Ok(executor.execute(&plan, &super::executor::Ground::nothing(&nothing)).await)
+    Ok(executor.execute(&plan, &Ground::nothing(&nothing)).await)
+}
+
+/// What applying `platform` would do, decided as the loop would decide it and not done.
+///
+/// # Errors
+/// When the runtime could not be looked at.
+pub async fn preview(
+    executor: &Executor,
+    mut state: State,
+    platform: Arc<Platform>,
+    only: Option<BTreeSet<ServiceName>>,
+) -> Result<Plan, Failure> {
+    let _effects = state.step(Input::Apply { platform, only }, Instant::now());
+    let Some(mut order) = Order::from_state(&state) else {
+        return Ok(Plan::default());
+    };
+    let builder = executor.builder(&order.platform);
+    Ok(order.plan(executor, &builder).await?.0)
 }
 
 /// All that one reconcile works from.
-pub struct Order {
-    pub platform: Arc<Platform>,
-    pub scale: BTreeMap<ServiceName, u16>,
-    pub policy: Policy,
+struct Order {
+    platform: Arc<Platform>,
+    scale: BTreeMap<ServiceName, u16>,
+    policy: Policy,
 }
 
 impl Order {
+    /// `None` as long as nobody has asked for anything.
+    fn from_state(state: &State) -> Option<Self> {
+        let policy = Policy {
+            held: state.held(Instant::now()),
+            last_generation: state.last_generation.clone(),
+            restart_through: state.restart_through.clone(),
+            leaving: Leaving::default(),
+        };
+        Some(Self { platform: state.platform.clone()?, scale: state.scale.clone(), policy })
+    }
+
     async fn reconcile(mut self, executor: &Executor, wiring: &dyn Wiring) -> Result<Report, Failure> {
         let builder = executor.builder(&self.platform);
         wiring.prepare(&self.platform).await.map_err(|message| Failure { message, ..Failure::default() })?;
@@ -331,7 +370,7 @@ impl Order {
             services: plan.services().into_iter().map(ToString::to_string).collect(),
         });
         let ground =
-            super::executor::Ground { platform: Some((&self.platform, &builder)), desired: &wish.desired };
+            Ground { platform: Some((&self.platform, &builder)), desired: &wish.desired };
         let mut report = executor.execute(&plan, &ground).await;
         report.failed.extend(wish.failed);
         // What the steps changed is to be seen by whoever asks for the status next.
@@ -343,9 +382,7 @@ impl Order {
 
     /// Looks and decides, without doing anything.
     ///
-    /// # Errors
-    /// When the runtime could not be looked at.
-    pub async fn plan(&mut self, executor: &Executor, builder: &Builder) -> Result<(Plan, Wish), Failure> {
+    async fn plan(&mut self, executor: &Executor, builder: &Builder) -> Result<(Plan, Wish), Failure> {
         let wish = desire(&self.platform, &self.scale, builder, executor.wiring.as_ref()).await;
         let observed = executor.observer.refresh().await?;
         self.policy.held.extend(wish.failed.keys().cloned());

@@ -19,6 +19,7 @@ use crate::model::desired::{Desired, DesiredService};
 use crate::model::event::{EventKind, Failure, StepKind};
 use crate::model::instance::InstanceName;
 use crate::model::name::ServiceName;
+use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
 use crate::plan::{Action, Plan, Step, StepId};
 use crate::runtime::{LogQuery, Runtime};
@@ -266,6 +267,13 @@ fn stopped_before_ready(
         message: format!("{instance} {how} before it was ready"),
         hint: Some("its last lines are above; the cause is usually the last one".to_owned()),
         ..Failure::default()
+    }
+}
+
+impl From<Report> for Outcome {
+    fn from(report: Report) -> Self {
+        let failed = report.failed.into_iter().map(|(service, failure)| (service.to_string(), failure));
+        Self { ready: Vec::new(), failed: failed.collect(), blind: report.unseen }
     }
 }
 

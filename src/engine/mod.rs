@@ -19,4 +19,4 @@ pub mod probe;
 pub mod state;
 pub mod status;
 
-pub use driver::{Engine, EngineParts, Stopping};
+pub use driver::{Engine, EngineParts, Stopping, let_go, preview};

@@ -68,7 +68,7 @@ pub enum Effect {
     Settled,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct State {
     pub platform: Option<Arc<Platform>>,
     /// Replicas that differ from the manifest by request.

@@ -64,7 +64,7 @@ fn check_strategy(section: &Section<'_>, strategy: &Located<String>) {
 fn refuse_keys_of_others(section: &mut Section<'_>, strategy: &str) {
     let own = STRATEGIES.iter().find(|(name, _)| *name == strategy).map(|(_, keys)| *keys);
     for (other, keys) in STRATEGIES.iter().filter(|(name, _)| *name != strategy) {
-        for key in keys.iter() {
+        for key in *keys {
             let (Some(value), Some(own)) = (section.take(key), own) else { continue };
             value.report(
                 format!("{key} does not go with strategy {strategy:?}, only with {other:?}"),

@@ -54,7 +54,7 @@ fn steps_of(pattern: &str) -> Result<Vec<Step<'_>>, (&'static str, &'static str)
             }
             Component::Normal(name) => Ok(Step::Named(Path::new(name))),
             _ => Err((
-                "leads out of the platform's folder",
+                "is not a plain path below the platform's folder",
                 "write a path relative to msctl.toml, without \"..\"",
             )),
         })
@@ -131,8 +131,8 @@ impl Search<'_> {
                 return None;
             }
         }
-        self.canonical_within(&file, &shown.join(SERVICE_FILE))?;
         let folder = self.canonical_within(&folder, &shown)?;
+        self.canonical_within(&file, &shown.join(SERVICE_FILE))?;
         Some(ServiceFolder { folder, shown, named_at: self.place.clone() })
     }
 

@@ -82,6 +82,6 @@ fn check(file: &PlatformFile, drafts: &[Draft], problems: &Problems) {
 /// Two checkouts of one platform differ in nothing but where they are.
 fn worktree_of(root: &Path) -> Worktree {
     let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
-    let digits: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    let digits = format!("{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2]);
     Worktree::from_hex(&digits).expect("three bytes are six hexadecimal digits")
 }

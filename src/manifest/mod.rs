@@ -1,20 +1,20 @@
 //! From `msctl.toml` and every `service.toml` to a [`Platform`](crate::model::platform::Platform).
 //!
-//! [`find`] walks up to the nearest manifest; [`load`] reads it and the files it names, checks each
+//! [`find()`] walks up to the nearest manifest; [`load()`] reads it and the files it names, checks each
 //! file on its own and then the platform as a whole. What it returns is valid; what it refuses, it
 //! refuses with every problem at once, each with its place, its line and what to do about it.
 //!
-//! How: TOML is parsed into a tree that keeps byte spans ([`syntax`]); a [`section`] hands out its
+//! How: TOML is parsed into a tree that keeps byte spans (`syntax`); a `section` hands out its
 //! keys one by one and calls what nobody asked for unknown. A reader that meets a problem reports it
 //! and goes on with a stand-in, so one mistake does not hide the next. Whether anything was reported
-//! is asked once, at the end of [`load`].
+//! is asked once, at the end of [`load()`].
 //!
 //! It does not build, start or look at an engine, does not check that sources or Dockerfiles exist,
 //! and never writes.
 //!
-//! Reading order: [`load`], [`platform_file`], [`service_file`] and its parts ([`build_section`],
-//! [`run_section`], [`routes_section`], [`variables`]), [`discovery`], [`checks`]; then what they
-//! stand on: [`section`], [`values`], [`syntax`], [`source`], [`diagnostic`].
+//! Reading order: `load`, `platform_file`, `service_file` and its parts (`build_section`,
+//! `run_section`, `routes_section`, `variables`), `discovery`, `checks`; then what they
+//! stand on: `section`, `values`, `syntax`, `source`, `diagnostic`.
 
 mod error;
 mod find;

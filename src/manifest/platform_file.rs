@@ -57,10 +57,8 @@ fn read_platform(mut section: Section<'_>) -> (Option<PlatformName>, Vec<Located
     let name = section.require("name", "\"store\"").and_then(|value| {
         value.parsed::<PlatformName>("\"store\"", |text| format!("for example {:?}", similar_name(text)))
     });
-    let default = || vec![Located { value: DEFAULT_SERVICES.to_owned(), place: section.place.clone() }];
-    let default = default();
     let services = match section.take("services") {
-        None => default,
+        None => vec![Located { value: DEFAULT_SERVICES.to_owned(), place: section.place.clone() }],
         Some(value) => {
             let elements = value.list(example).unwrap_or_default();
             elements.into_iter().filter_map(|element| element.filled_text(example)).collect()
@@ -139,7 +137,7 @@ fn read_images(mut section: Section<'_>) -> BTreeMap<String, String> {
     let problems = aliases.problems;
     let mut images = BTreeMap::new();
     for (from, value) in aliases.take_all() {
-        let Some(to) = value.text("\"registry.local/python:3.13-slim\"") else { continue };
+        let Some(to) = value.text("\"registry.local/redis:7\"") else { continue };
         for image in [&from, &to].into_iter().filter(|image| !is_image_reference(&image.value)) {
             let message = format!("{:?} is not the name of an image", image.value);
             problems.report(&image.place, message, "for example \"redis:7\" = \"registry.local/redis:7\"");

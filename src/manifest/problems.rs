@@ -24,6 +24,14 @@ impl Problems {
         self.report_with_notes(place, message, Vec::new(), hint);
     }
 
+    /// Once more problems were found than anybody reads, `describe` is not asked any more.
+    pub fn report_lazily(&self, place: &Place, describe: impl FnOnce() -> (String, String)) {
+        if self.has_room() {
+            let (message, hint) = describe();
+            self.report(place, message, hint);
+        }
+    }
+
     pub fn report_with_notes(
         &self,
         place: &Place,
@@ -31,8 +39,7 @@ impl Problems {
         notes: Vec<String>,
         hint: impl Into<String>,
     ) {
-        if self.kept.borrow().len() == MAX_KEPT {
-            self.omitted.set(self.omitted.get() + 1);
+        if !self.has_room() {
             return;
         }
         let (line, column) = place.line_and_column();
@@ -47,6 +54,13 @@ impl Problems {
             notes: notes.into_iter().map(presentable).collect(),
             hint: presentable(hint.into()),
         });
+    }
+
+    /// Counts what there is no room for.
+    fn has_room(&self) -> bool {
+        let has_room = self.kept.borrow().len() < MAX_KEPT;
+        self.omitted.update(|omitted| omitted + usize::from(!has_room));
+        has_room
     }
 
     /// `None` when nothing was reported.

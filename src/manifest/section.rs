@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problems::Problems;
 use super::source::{Located, Place, Source};
-use super::suggestion::did_you_mean;
+use super::suggestion::{closest, did_you_mean};
 use super::values::Value;
 
 pub struct Section<'a> {
@@ -77,9 +77,9 @@ impl<'a> Section<'a> {
 
     /// The section below this one, empty where it is not there.
     pub fn section(&mut self, key: &'static str) -> Self {
-        let empty = || Section::new(self.title.below(key), self.place.clone(), DeTable::new(), self.problems);
-        let empty = empty();
-        self.take(key).and_then(Value::section).unwrap_or(empty)
+        let title = self.title.below(key);
+        let found = self.take(key).and_then(Value::section);
+        found.unwrap_or_else(|| Self::new(title, self.place.clone(), DeTable::new(), self.problems))
     }
 
     /// Everything that is left, for sections whose keys are the author's own.
@@ -95,18 +95,32 @@ impl<'a> Section<'a> {
     /// Reports the keys that nobody asked for.
     pub fn close(self) {
         for (name, entry) in &self.entries {
-            let is_section = matches!(entry.value.get_ref(), DeValue::Table(_));
-            let message = match &self.title {
-                Title::File if is_section => format!("unknown section [{name}]"),
-                Title::File => format!("unknown key {name:?} before any section"),
-                title => format!("unknown key {name:?} in {}", title.show()),
-            };
-            let what = match &self.title {
-                Title::File => "the sections of this file".to_owned(),
-                title => format!("the keys of {}", title.show()),
-            };
-            self.problems.report(&entry.key, message, did_you_mean(name, &what, &self.known));
+            let is_table = matches!(entry.value.get_ref(), DeValue::Table(_));
+            self.problems.report_lazily(&entry.key, || match &self.title {
+                Title::File => self.unknown_section(name, is_table),
+                title => self.unknown_key(name, &title.show()),
+            });
         }
+    }
+
+    fn unknown_key(&self, name: &str, section: &str) -> (String, String) {
+        (
+            format!("unknown key {name:?} in {section}"),
+            did_you_mean(name, &format!("the keys of {section}"), &self.known),
+        )
+    }
+
+    fn unknown_section(&self, name: &str, is_table: bool) -> (String, String) {
+        let message = if is_table {
+            format!("unknown section [{name}]")
+        } else {
+            format!("unknown key {name:?} before any section")
+        };
+        let hint = match closest(name, self.known.iter().copied()) {
+            Some(section) => format!("did you mean [{section}]?"),
+            None => format!("the sections of this file: [{}]", self.known.join("], [")),
+        };
+        (message, hint)
     }
 
     fn value(&self, name: &str, entry: Entry<'a>) -> Value<'a> {

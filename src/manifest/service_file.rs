@@ -67,14 +67,14 @@ pub fn read(source: &Rc<Source>, folder: PathBuf, problems: &Problems) -> Option
 }
 
 fn read_service(mut section: Section<'_>) -> (Option<Located<ServiceName>>, Option<String>) {
-    let name = section.require("name", "\"order\"").and_then(read_name);
+    let name = section.require("name", "\"order\"").and_then(|value| read_name(value, "\"order\""));
     let context = section.take("context").and_then(|value| value.filled_text("\"ordering\""));
     section.close();
     (name, context.map(|context| context.value))
 }
 
-fn read_name(value: Value<'_>) -> Option<Located<ServiceName>> {
-    value.parsed("\"order\"", |text| format!("for example {:?}", similar_name(text)))
+fn read_name(value: Value<'_>, example: &str) -> Option<Located<ServiceName>> {
+    value.parsed(example, |text| format!("for example {:?}", similar_name(text)))
 }
 
 fn read_calls(mut section: Section<'_>) -> Vec<Located<ServiceName>> {
@@ -84,7 +84,8 @@ fn read_calls(mut section: Section<'_>) -> Vec<Located<ServiceName>> {
     section.close();
     let mut seen = BTreeSet::new();
     let mut calls = Vec::new();
-    for call in elements.unwrap_or_default().into_iter().filter_map(read_name) {
+    let elements = elements.unwrap_or_default().into_iter();
+    for call in elements.filter_map(|element| read_name(element, example)) {
         if seen.insert(call.value.clone()) {
             calls.push(call);
         } else {

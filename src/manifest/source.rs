@@ -55,8 +55,8 @@ impl Source {
         match String::from_utf8(bytes) {
             Ok(text) => {
                 // Some editors begin a file with a byte order mark. It means nothing in UTF-8.
-                let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-                Some(Self::new(file, text))
+                let marked = text.strip_prefix('\u{feff}').map(str::to_owned);
+                Some(Self::new(file, marked.unwrap_or(text)))
             }
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();

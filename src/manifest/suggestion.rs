@@ -24,7 +24,6 @@ pub fn closest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 pub fn did_you_mean(text: &str, what: &str, candidates: &[&str]) -> String {
     match closest(text, candidates.iter().copied()) {
         Some(candidate) => format!("did you mean {candidate:?}?"),
-        None if candidates.is_empty() => format!("there are no {what} to choose from"),
         None => format!("{what}: {}", candidates.join(", ")),
     }
 }
@@ -38,7 +37,9 @@ pub fn similar_name(text: &str) -> String {
     let name = words.join("-");
     let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
     let name = name.get(..MAX_NAME_LENGTH).unwrap_or(name).trim_end_matches('-');
-    if name.parse::<ServiceName>().is_ok() { name.to_owned() } else { "order".to_owned() }
+    let candidates = [name.to_owned(), format!("{name}-service")];
+    let valid = candidates.into_iter().find(|candidate| candidate.parse::<ServiceName>().is_ok());
+    valid.unwrap_or_else(|| "order".to_owned())
 }
 
 #[cfg(test)]
@@ -60,6 +61,7 @@ mod tests {
     fn a_similar_name_is_always_a_name() {
         assert_eq!(similar_name("Order Service"), "order-service");
         assert_eq!(similar_name("a;rm -rf /"), "a-rm-rf");
+        assert_eq!(similar_name("auth"), "auth-service");
         for text in ["--help", "${jndi}", "{{7*7}}", "саfe", "auth", "", "123"] {
             assert!(similar_name(text).parse::<ServiceName>().is_ok(), "{text}");
         }

@@ -59,7 +59,7 @@ fn message_of(error: &Error, text: &str) -> String {
 }
 
 fn hint_for(message: &str) -> &'static str {
-    const HINTS: [(&str, &str); 9] = [
+    const HINTS: [(&str, &str); 13] = [
         ("duplicate key", "keep one of the two"),
         ("must be quoted", "put text in double quotes: key = \"value\""),
         ("unquoted key", "a line is key = value; quote keys that hold more than A-Z, a-z, 0-9, - and _"),
@@ -67,6 +67,10 @@ fn hint_for(message: &str) -> &'static str {
         ("unclosed table", "close the section's name with ]"),
         ("unclosed array", "close the list with ]"),
         ("unclosed inline table", "close the table with }"),
+        ("unexpected key or value", "write one key = value on each line"),
+        ("escaped", "write \\\\ for a backslash, or put the text in single quotes"),
+        ("carriage return", "save the file with newlines at the ends of its lines"),
+        ("leading zero", "write the number without zeros in front, or as a text"),
         ("recurs", "nest less: no manifest needs more than three levels"),
         ("string", "a text begins and ends with a double quote, on one line"),
     ];

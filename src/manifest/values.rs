@@ -25,9 +25,15 @@ impl<'a> Value<'a> {
     /// `port in [run]`.
     pub fn name(&self) -> String {
         match &self.within {
-            Title::File => self.key.clone(),
-            within => format!("{} in {}", self.key, within.show()),
+            Title::File => self.shown_key(),
+            within => format!("{} in {}", self.shown_key(), within.show()),
         }
+    }
+
+    /// The key as it has to be written: in quotes, unless it is made of letters, digits, - and _.
+    fn shown_key(&self) -> String {
+        let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.key.chars().all(bare) { self.key.clone() } else { format!("{:?}", self.key) }
     }
 
     pub fn report(&self, message: impl Into<String>, hint: impl Into<String>) {
@@ -77,15 +83,13 @@ impl<'a> Value<'a> {
         let DeValue::Integer(integer) = &self.content else {
             return self.wrong_type("a whole number", example);
         };
-        match to_i64(integer).filter(|number| range.contains(number)) {
-            Some(number) => Some(number),
-            None => {
-                let (from, to) = range.into_inner();
-                let message = format!("{} is {integer}, but must be from {from} to {to}", self.name());
-                self.report(message, self.example(example));
-                None
-            }
+        let number = to_i64(integer).filter(|number| range.contains(number));
+        if number.is_none() {
+            let (from, to) = range.into_inner();
+            let message = format!("{} is {integer}, but must be from {from} to {to}", self.name());
+            self.report(message, self.example(example));
         }
+        number
     }
 
     pub fn number(self, example: &str) -> Option<Located<f64>> {
@@ -145,12 +149,13 @@ impl<'a> Value<'a> {
         let title = self.within.below(&self.key);
         match self.content {
             DeValue::Table(table) => Some(Section::new(title, self.place, table, self.problems)),
-            _ => self.wrong_type("a table", "{ … }"),
+            _ => self
+                .wrong_kind("a table", format!("write {}, with its keys on the lines below", title.show())),
         }
     }
 
     /// The elements of `[[key]]`.
-    pub fn sections(self) -> Option<Vec<Section<'a>>> {
+    pub fn sections(self, example: &str) -> Option<Vec<Section<'a>>> {
         if matches!(self.content, DeValue::Table(_)) {
             let message = format!("[{0}] stands for one, but there may be several", self.key);
             self.report(message, format!("write [[{}]], with two brackets", self.key));
@@ -162,12 +167,16 @@ impl<'a> Value<'a> {
                 DeValue::Table(table) => {
                     Some(Section::new(title.clone(), element.place, table, element.problems))
                 }
-                other => Self { content: other, ..element }.wrong_type("a table", "[{ … }]"),
+                other => Self { content: other, ..element }.wrong_type("a list of tables", example),
             };
-        Some(self.list("[{ … }]")?.into_iter().filter_map(element).collect())
+        Some(self.list(example)?.into_iter().filter_map(element).collect())
     }
 
     pub fn wrong_type<T>(&self, wanted: &str, example: &str) -> Option<T> {
+        self.wrong_kind(wanted, self.example(example))
+    }
+
+    fn wrong_kind<T>(&self, wanted: &str, hint: String) -> Option<T> {
         let found = match &self.content {
             DeValue::String(_) => "a text",
             DeValue::Integer(_) => "a whole number",
@@ -177,12 +186,12 @@ impl<'a> Value<'a> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        self.report(format!("{} must be {wanted}, not {found}", self.name()), self.example(example));
+        self.report(format!("{} must be {wanted}, not {found}", self.name()), hint);
         None
     }
 
     fn example(&self, example: &str) -> String {
-        format!("for example {} = {example}", self.key)
+        format!("for example {} = {example}", self.shown_key())
     }
 }
 

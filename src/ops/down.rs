@@ -36,7 +36,7 @@ pub async fn down(context: &Context, data: DataFate, tell: EventSink<'_>) -> Res
     // Held until the proof is given, so that nobody starts what is just being removed.
     let _lock = lock_when_free(&folder).await?;
     for runtime in target::all(context, &platform, &folder).await? {
-        clear(&platform, &runtime, data, &mut removed, tell).await?;
+        clear(&platform, &folder, &runtime, data, &mut removed, tell).await?;
     }
     Ok(removed)
 }
@@ -89,13 +89,14 @@ async fn lock_when_free(folder: &StateFolder) -> Result<Lock, OpsError> {
 
 async fn clear(
     platform: &Platform,
+    folder: &StateFolder,
     runtime: &Arc<dyn Runtime>,
     data: DataFate,
     removed: &mut Removed,
     tell: EventSink<'_>,
 ) -> Result<(), OpsError> {
     let (outcome, instances): (Outcome, usize) =
-        teardown::let_go(platform, Arc::clone(runtime), tell).await?;
+        teardown::let_go(platform, folder, Arc::clone(runtime), tell).await?;
     removed.instances += instances;
     removed.resources.extend(runtime.tear_down(data).await?);
     let after = runtime.observe().await?;

@@ -6,6 +6,7 @@ use crate::auth::AuthError;
 use crate::auth::accounts::AccountError;
 use crate::auth::issue::IssueError;
 use crate::manifest::ManifestError;
+use crate::model::event::Failure;
 use crate::model::exit::ExitCode;
 use crate::model::name::NameError;
 use crate::model::route::ScopeError;
@@ -44,6 +45,9 @@ pub enum OpsError {
     Account(#[from] AccountError),
     #[error("{service} has no instance that runs")]
     NothingRuns { service: String },
+    /// The runtime could not be looked at, or an instance not let go of.
+    #[error("{}", .0.message)]
+    Failed(Failure),
     /// The running platform did not begin with it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -58,6 +62,12 @@ pub enum OpsError {
     Io { what: String, source: std::io::Error },
     #[error("cancelled")]
     Cancelled,
+}
+
+impl From<Failure> for OpsError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 impl OpsError {
@@ -79,6 +89,7 @@ impl OpsError {
                 _ => ExitCode::Failed,
             },
             Self::Cancelled => ExitCode::Cancelled,
+            Self::Failed(failure) if failure.engine_lost => ExitCode::EngineUnreachable,
             _ => ExitCode::Failed,
         }
     }
@@ -92,6 +103,7 @@ impl OpsError {
             Self::Start(error) => error.hint(),
             Self::Scaffold(error) => error.hint(),
             Self::Auth(error) => error.hint(),
+            Self::Failed(failure) => failure.hint.clone(),
             Self::Refused(refusal) => refusal.hint.clone(),
             Self::Detached { hint, .. } => hint.clone(),
             Self::Client(ClientError::NotRunning) => Some("start it with: msctl up".to_owned()),

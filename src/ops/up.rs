@@ -74,7 +74,8 @@ pub async fn plan(context: &Context, request: &Request) -> Result<String, OpsErr
         Err(error) => return Err(error.into()),
     }
     let target = target::choose(context, &platform, &folder, request.runtime).await?;
-    Ok(preview::plan(&platform, &folder, target.runtime, only).await?)
+    let only = only.map(|names| names.iter().map(|name| name.parse()).collect::<Result<_, _>>()).transpose()?;
+    Ok(preview::plan(platform, &folder, target.runtime, only).await?.to_string())
 }
 
 /// Brings the platform up and leaves it running without this process.

@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 pub enum PrivacyError {
     #[error("{} is open to other users (mode {mode:04o}); hint: chmod {wanted:o} {}", path.display(), path.display())]
     OpenToOthers { path: PathBuf, mode: u32, wanted: u32 },
-    #[error("{} belongs to another user (id {owner})", path.display())]
+    #[error("{} belongs to another user (id {owner}); hint: run msctl as that user", path.display())]
     ForeignOwner { path: PathBuf, owner: u32 },
     #[error("{} is not a {expected}", path.display())]
     WrongKind { path: PathBuf, expected: &'static str },

@@ -134,6 +134,7 @@ fn add_token(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::UNIX_EPOCH;
 
     use super::*;
@@ -153,7 +154,7 @@ mod tests {
             name: "Ada".into(),
             email: "ada@example.com".into(),
             password_hash: Secret::new(""),
-            scopes: Default::default(),
+            scopes: BTreeSet::new(),
             created_at: at(0),
         };
         store.insert_account(&account).unwrap();

@@ -1,3 +1,6 @@
 //! What the tests share: programs to run, and engines to run them on.
 
+pub mod engine;
+pub mod image;
 pub mod responder;
+pub mod wait;

@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
+use crate::auth::accounts::FieldError;
 use crate::auth::problem::Problem;
 
 /// The body of a request, as JSON sent as JSON: another content type is refused, which also keeps
@@ -30,12 +31,20 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|_| not_json())
 }
 
+/// Names the fields that are absent.
+pub fn missing(absent: &[(&'static str, bool)]) -> Problem {
+    let absent = absent.iter().filter(|(_, is_absent)| *is_absent);
+    Problem::invalid(
+        absent.map(|&(field, _)| FieldError { field, message: "is missing".to_owned() }).collect(),
+    )
+}
+
 fn explain(rejection: &JsonRejection) -> Problem {
     match rejection {
         JsonRejection::JsonDataError(_) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "validation",
-            "a field of the body is missing or has another type than expected",
+            "a field of the body has another type than expected",
         ),
         JsonRejection::MissingJsonContentType(_) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

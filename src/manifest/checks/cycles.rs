@@ -38,7 +38,9 @@ fn prune(graph: &mut Graph<'_>) {
         graph.retain(|_, calls| !calls.is_empty());
         let left: Vec<&ServiceName> = graph.keys().copied().collect();
         let is_left = |call: &&Located<ServiceName>| left.binary_search(&&call.value).is_ok();
-        graph.values_mut().for_each(|calls| calls.retain(is_left));
+        for calls in graph.values_mut() {
+            calls.retain(is_left);
+        }
         if graph.len() == before && graph.values().all(|calls| !calls.is_empty()) {
             return;
         }

@@ -1,7 +1,8 @@
 //! Every route can be reached: no request fits two, and none fits a path of the platform itself.
 //!
 //! The gateway takes the longest prefix, so a longer one never hides behind a shorter one. Only the
-//! same prefix for the same method would leave one of two without requests.
+//! same prefix for the same method would leave one of two without requests. A route for GET is one
+//! for HEAD too (RFC 9110, section 9.3.2).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,8 +61,14 @@ fn check_reserved(claim: &Claim<'_>, services: &BTreeSet<&str>, problems: &Probl
 fn overlap(one: &Methods, other: &Methods) -> bool {
     match (one, other) {
         (Methods::All, _) | (_, Methods::All) => true,
-        (Methods::Only(one), Methods::Only(other)) => !one.is_disjoint(other),
+        (Methods::Only(one), Methods::Only(other)) => {
+            one.iter().any(|method| takes(other, method)) || other.iter().any(|method| takes(one, method))
+        }
     }
+}
+
+fn takes(methods: &BTreeSet<String>, method: &str) -> bool {
+    methods.contains(method) || (method == "HEAD" && methods.contains("GET"))
 }
 
 fn report_collision(claim: &Claim<'_>, other: &Claim<'_>, problems: &Problems) {
@@ -77,7 +84,7 @@ fn report_collision(claim: &Claim<'_>, other: &Claim<'_>, problems: &Problems) {
         other.place,
         show(&other.route.methods)
     );
-    let hint = "change a path, or give both a list of methods that have none in common";
+    let hint = "change a path, or give both a list of methods that have none in common (GET includes HEAD)";
     problems.report_with_notes(claim.place, message, vec![note], hint);
 }
 

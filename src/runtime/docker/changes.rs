@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::models::{EventMessage, EventMessageTypeEnum as Type};
-use bollard::query_parameters::EventsOptionsBuilder;
+use bollard::query_parameters::{EventsOptionsBuilder, InspectContainerOptions};
 use futures_util::StreamExt;
 use futures_util::future::ready;
 use futures_util::stream::BoxStream;
@@ -42,7 +42,30 @@ impl Docker {
         // The first failure is the end.
         let events = events.take_while(|event| ready(event.is_ok())).filter_map(|event| ready(event.ok()));
         let (platform, network) = (labels::of_platform(&self.platform), self.network_name());
-        Ok(events.filter_map(move |event| ready(change_of(&event, &platform, &network))).boxed())
+        let ours = events.filter_map(move |event| {
+            ready(change_of(&event, &platform, &network).map(|change| (container_of(&event), change)))
+        });
+        let api = self.api.clone();
+        Ok(ours.then(move |(container, change)| settled(api.clone(), container, change)).boxed())
+    }
+}
+
+/// The engine tells of an end before its list of containers shows it. A question about the container
+/// itself waits until it does, so that whoever looks again sees what has changed.
+async fn settled(api: bollard::Docker, container: Option<String>, change: Change) -> Change {
+    if let Some(id) = container {
+        // The answer does not matter, nor that there is none where the container is gone.
+        let _ = api.inspect_container(&id, None::<InspectContainerOptions>).await;
+    }
+    change
+}
+
+/// Which container an event is about.
+fn container_of(event: &EventMessage) -> Option<String> {
+    let actor = event.actor.as_ref()?;
+    match event.typ? {
+        Type::CONTAINER => actor.id.clone(),
+        _ => actor.attributes.as_ref()?.get("container").cloned(),
     }
 }
 
@@ -75,18 +98,18 @@ mod tests {
         }
     }
 
-    fn check(event: &EventMessage, expected: Option<Change>) {
+    fn check(event: &EventMessage, expected: Option<&Change>) {
         let platform = [
             (labels::PLATFORM.to_owned(), "store".to_owned()),
             (labels::WORKTREE.to_owned(), "3fa9c1".to_owned()),
         ];
-        assert_eq!(change_of(event, &platform, "store-3fa9c1"), expected);
+        assert_eq!(change_of(event, &platform, "store-3fa9c1").as_ref(), expected);
     }
 
     #[test]
     fn an_event_of_our_container_names_its_service() {
         let ours = [(labels::PLATFORM, "store"), (labels::WORKTREE, "3fa9c1"), (labels::SERVICE, "order")];
-        check(&event(Type::CONTAINER, &ours), Some(Change { service: Some("order".parse().unwrap()) }));
+        check(&event(Type::CONTAINER, &ours), Some(&Change { service: Some("order".parse().unwrap()) }));
     }
 
     #[test]
@@ -98,7 +121,7 @@ mod tests {
 
     #[test]
     fn our_network_may_change_anything() {
-        check(&event(Type::NETWORK, &[("name", "store-3fa9c1")]), Some(Change { service: None }));
+        check(&event(Type::NETWORK, &[("name", "store-3fa9c1")]), Some(&Change { service: None }));
         check(&event(Type::NETWORK, &[("name", "bridge")]), None);
     }
 }

@@ -58,7 +58,7 @@ impl Docker {
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let mut created = self.api.create_container(Some(options.clone()), body.clone()).await;
         if created.as_ref().err().and_then(status_of) == Some(409) {
-            self.remove_leftover(&name).await?;
+            self.remove_leftover(instance, &name).await?;
             created = self.api.create_container(Some(options), body).await;
         }
         match created {
@@ -68,7 +68,7 @@ impl Docker {
     }
 
     /// Clears a name for a new container, if what has it is ours and does not run.
-    async fn remove_leftover(&self, name: &str) -> Result<(), RuntimeError> {
+    async fn remove_leftover(&self, instance: &InstanceName, name: &str) -> Result<(), RuntimeError> {
         let inspected = match self.api.inspect_container(name, None::<InspectContainerOptions>).await {
             Err(error) if status_of(&error) == Some(404) => return Ok(()),
             other => other.map_err(self.engine.failed_to(format!("inspect container {name}")))?,
@@ -78,7 +78,9 @@ impl Docker {
             reason: reason.to_owned(),
         };
         let labels = inspected.config.and_then(|config| config.labels).unwrap_or_default();
-        if !self.is_ours(&labels) {
+        // Containers inherit the labels of their image, so the platform's alone prove nothing.
+        let of_name = labels_of_name(instance);
+        if !self.is_ours(&labels) || of_name.iter().any(|(key, value)| labels.get(key) != Some(value)) {
             return Err(refused(
                 "a container of that name exists that msctl did not make; rename or remove it",
             ));

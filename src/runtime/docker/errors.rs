@@ -38,18 +38,19 @@ pub(super) fn reason_of(error: &Error) -> String {
 /// Why the engine cannot be talked to; `None` where it did answer.
 pub(super) fn connection_fault(error: &Error) -> Option<String> {
     match error {
+        // These two show their cause as themselves, so the chain has to begin with it.
+        Error::IOError { err } => Some(io_reason(err)),
+        Error::HyperResponseError { err } => Some(io_reason(err)),
+        Error::HyperLegacyError { err } => Some(io_reason(err)),
         Error::SocketNotFoundError(_) => Some("no such file".to_owned()),
         Error::RequestTimeoutError => Some("no answer in time".to_owned()),
-        Error::HyperLegacyError { .. } | Error::HyperResponseError { .. } | Error::IOError { .. } => {
-            Some(io_reason(error))
-        }
         _ => None,
     }
 }
 
 /// The words for the operating system's error at the bottom of the chain.
-fn io_reason(error: &Error) -> String {
-    let mut cause: &(dyn std::error::Error + 'static) = error;
+fn io_reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }

@@ -161,8 +161,8 @@ fn strange_network(name: &str) -> RuntimeError {
 /// A name for the interface on this machine, which may have 15 characters (Linux, `IFNAMSIZ`).
 fn bridge_name(network: &str) -> String {
     let digest = Sha256::digest(network);
-    let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("ms-{digits}")
+    let number = digest.iter().take(6).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("ms-{number:012x}")
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) fn volume_name(platform: &PlatformId, storage: &Storage) -> String {
 
 /// Whole seconds, rounded up: the engine counts no smaller.
 pub(super) fn whole_seconds(time: Duration) -> i32 {
-    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 

@@ -152,6 +152,7 @@ mod tests {
         BuildInfo { aux: Some(BuildInfoAux::BuildKit(status)), ..BuildInfo::default() }
     }
 
+    #[expect(clippy::default_trait_access, reason = "bollard does not export the type of times")]
     fn vertex(digest: &str, name: &str, error: &str) -> Vertex {
         Vertex {
             digest: digest.to_owned(),

@@ -72,18 +72,20 @@ fn a_newer_database_is_refused_and_left_as_it_is() {
     assert_eq!(fs::read(&scratch.path).unwrap(), before);
 }
 
+fn damage(kind: &str, bytes: &[u8]) -> Vec<u8> {
+    match kind {
+        "all NUL" => vec![0; bytes.len()],
+        "cut in half" => bytes[..bytes.len() / 2].to_vec(),
+        _ => b"hello, this is no database at all".repeat(40),
+    }
+}
+
 #[test]
 fn a_damaged_database_is_set_aside_whole_and_a_fresh_one_takes_its_place() {
-    let pages = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
-    let damages: [(&str, fn(&[u8]) -> Vec<u8>); 3] = [
-        ("all NUL", |bytes| vec![0; bytes.len()]),
-        ("not a database", |_| b"hello, this is no database at all".repeat(40)),
-        ("cut in half", pages),
-    ];
-    for (name, damage) in damages {
+    for name in ["all NUL", "not a database", "cut in half"] {
         let scratch = scratch();
         remember(&Store::open(&scratch.path).unwrap());
-        let damaged = damage(&fs::read(&scratch.path).unwrap());
+        let damaged = damage(name, &fs::read(&scratch.path).unwrap());
         fs::write(&scratch.path, &damaged).unwrap();
 
         let store = Store::open(&scratch.path).unwrap();

@@ -1,0 +1,1 @@
+"""Currencies and what they are worth. Knows neither HTTP nor the environment."""

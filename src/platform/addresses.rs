@@ -1,0 +1,123 @@
+//! Which URL leads to whom, from inside an instance. Pure.
+//!
+//! Ports are preferred by rule rather than drawn: an instance keeps its addresses in its
+//! environment, so the same platform has to come back with the same ones, or everything would be
+//! deployed anew after a restart of msctl.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use sha2::{Digest, Sha256};
+
+use crate::configuration::Addresses;
+use crate::model::instance::STORAGE_MOUNT;
+use crate::model::name::{PlatformId, ServiceName};
+use crate::model::platform::{Database, Platform, ServiceSpec};
+use crate::runtime::CallerIdentity;
+
+/// The port of the internal door at the network's own address, where nobody else is expected.
+const NAMED_DOOR_PORT: u16 = 7070;
+
+/// Where ports on the shared loopback address are taken from: below the ephemeral range.
+const SHARED_PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// How many ports after the preferred one may be tried.
+pub const PORT_TRIES: u16 = 32;
+
+/// What a listener is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Entrance {
+    /// The internal door, or where callers are told apart by port, the platform's own endpoints.
+    Platform,
+    /// One declared call.
+    Call { caller: ServiceName, callee: ServiceName },
+}
+
+/// How instances of this platform reach it, and each other through it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    pub callers: CallerIdentity,
+    pub door: IpAddr,
+    /// The ports that are really listened on; others are assumed to be the preferred ones.
+    pub ports: BTreeMap<Entrance, u16>,
+    /// The folder of a service's database, where it is not a mount.
+    pub data: Option<DataFolders>,
+}
+
+/// Gives each service's data folder on this host.
+pub type DataFolders = fn(&std::path::Path, &ServiceName) -> std::path::PathBuf;
+
+impl Directory {
+    #[must_use]
+    pub fn port(&self, platform: &PlatformId, entrance: &Entrance) -> u16 {
+        self.ports.get(entrance).copied().unwrap_or_else(|| preferred_port(platform, self.callers, entrance))
+    }
+
+    /// The addresses that `service` is given. `state` is the runtime's own folder.
+    #[must_use]
+    pub fn addresses(&self, platform: &Platform, service: &ServiceSpec, state: &std::path::Path) -> Addresses {
+        let calls = service.calls.iter().map(|callee| (callee.clone(), self.call_url(platform, service, callee)));
+        Addresses {
+            calls: calls.collect(),
+            platform: Some(self.platform_url(platform)),
+            database: (service.database == Database::Sqlite).then(|| self.database_url(service, state)),
+        }
+    }
+
+    fn call_url(&self, platform: &Platform, service: &ServiceSpec, callee: &ServiceName) -> String {
+        match self.callers {
+            CallerIdentity::SourceAddress => {
+                let port = self.port(&platform.id, &Entrance::Platform);
+                format!("http://{}:{port}", platform.internal_host(callee))
+            }
+            CallerIdentity::PortPerCall => {
+                let entrance = Entrance::Call { caller: service.name.clone(), callee: callee.clone() };
+                format!("http://{}:{}", self.door, self.port(&platform.id, &entrance))
+            }
+        }
+    }
+
+    fn platform_url(&self, platform: &Platform) -> String {
+        let port = self.port(&platform.id, &Entrance::Platform);
+        match self.callers {
+            CallerIdentity::SourceAddress => format!("http://{}:{port}", platform_host(&platform.id)),
+            CallerIdentity::PortPerCall => format!("http://{}:{port}", self.door),
+        }
+    }
+
+    fn database_url(&self, service: &ServiceSpec, state: &std::path::Path) -> String {
+        let folder = self.data.map_or_else(|| STORAGE_MOUNT.into(), |data| data(state, &service.name));
+        format!("sqlite://{}/{}.db", folder.display(), service.name)
+    }
+
+    /// The host names that have to lead to the door from inside an instance of `service`.
+    #[must_use]
+    pub fn door_hosts(&self, platform: &Platform, service: &ServiceSpec) -> Vec<String> {
+        match self.callers {
+            CallerIdentity::SourceAddress => {
+                let callees = service.calls.iter().map(|callee| platform.internal_host(callee));
+                callees.chain([platform_host(&platform.id)]).collect()
+            }
+            CallerIdentity::PortPerCall => Vec::new(),
+        }
+    }
+}
+
+/// The name at which the platform itself answers inside its network.
+fn platform_host(platform: &PlatformId) -> String {
+    format!("msctl.{}.internal", platform.name)
+}
+
+/// The port that an entrance has unless somebody else holds it.
+#[must_use]
+pub fn preferred_port(platform: &PlatformId, callers: CallerIdentity, entrance: &Entrance) -> u16 {
+    if callers == CallerIdentity::SourceAddress {
+        return NAMED_DOOR_PORT;
+    }
+    let name = match entrance {
+        Entrance::Platform => format!("{platform}"),
+        Entrance::Call { caller, callee } => format!("{platform} {caller} {callee}"),
+    };
+    let digest = Sha256::digest(name.as_bytes());
+    SHARED_PORTS.start + u16::from_be_bytes([digest[0], digest[1]]) % (SHARED_PORTS.end - SHARED_PORTS.start)
+}

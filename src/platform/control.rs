@@ -1,0 +1,145 @@
+//! What the admin door can ask of the running platform.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use tokio_util::sync::CancellationToken;
+
+use super::bus::Bus;
+use super::traffic::Traffic;
+use crate::admin::{Change, Control, Refusal, RouteRow};
+use crate::engine::{Engine, Stopping};
+use crate::gateway::{RouteTable, Upstreams};
+use crate::manifest;
+use crate::model::catalog::Catalog;
+use crate::model::event::Event;
+use crate::model::name::ServiceName;
+use crate::model::outcome::Outcome;
+use crate::model::platform::Platform;
+use crate::model::route::Methods;
+use crate::model::status::{GatewayStatus, PlatformStatus, SCHEMA};
+
+pub struct PlatformControl {
+    pub engine: Engine,
+    pub traffic: Arc<Traffic>,
+    pub bus: Arc<Bus>,
+    /// The runtime's name.
+    pub runtime: String,
+    pub url: String,
+    pub stop: CancellationToken,
+    /// Cancelled with the first change: from then on somebody has asked for something.
+    pub begun: CancellationToken,
+}
+
+#[async_trait]
+impl Control for PlatformControl {
+    async fn status(&self) -> PlatformStatus {
+        PlatformStatus {
+            schema: SCHEMA.to_owned(),
+            platform: self.traffic.platform().id.name.to_string(),
+            runtime: self.runtime.clone(),
+            gateway: GatewayStatus { url: Some(self.url.clone()) },
+            pid: Some(std::process::id()),
+            services: self.engine.status().await.unwrap_or_default(),
+        }
+    }
+
+    async fn routes(&self) -> Vec<RouteRow> {
+        let table = Arc::clone(&self.traffic.tables().borrow());
+        rows(&table, true)
+    }
+
+    async fn plan(&self, services: Option<BTreeSet<String>>) -> Result<String, Refusal> {
+        let platform = self.reload().await?;
+        let only = services.map(|names| parse(&names)).transpose()?;
+        let planned = self.engine.plan(platform, only).await.map_err(|Stopping| stopping())?;
+        planned.map(|plan| plan.to_string()).map_err(|failure| Refusal { message: failure.message, hint: failure.hint })
+    }
+
+    async fn change(&self, change: Change) -> Result<Outcome, Refusal> {
+        self.begun.cancel();
+        let done = match change {
+            Change::Apply { services } => {
+                let platform = self.reload().await?;
+                let only = services.map(|names| parse(&names)).transpose()?;
+                self.traffic.follow(Arc::clone(&platform));
+                self.engine.apply(platform, only).await
+            }
+            Change::Scale { replicas } => {
+                let replicas = replicas.into_iter().map(|(name, count)| Ok((parse_one(&name)?, count)));
+                self.engine.scale(replicas.collect::<Result<_, Refusal>>()?).await
+            }
+            Change::Restart { services } => self.engine.restart(parse(&services)?).await,
+        };
+        done.map_err(|Stopping| stopping())
+    }
+
+    fn events(&self, from_start: bool) -> BoxStream<'static, Event> {
+        self.bus.events(from_start)
+    }
+
+    fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+impl PlatformControl {
+    /// Reads the manifest as it is now. What only a new process can follow is refused.
+    async fn reload(&self) -> Result<Arc<Platform>, Refusal> {
+        let before = self.traffic.platform();
+        let path = before.root.join(manifest::MANIFEST_FILE);
+        let loaded = tokio::task::spawn_blocking(move || manifest::load(&path)).await;
+        let refused = |message: String| Refusal { message, hint: None };
+        let platform = loaded
+            .map_err(|error| refused(error.to_string()))?
+            .map_err(|error| Refusal { hint: error.hint().map(str::to_owned), message: error.to_string() })?;
+        let fixed = [
+            ("the platform's name", before.id != platform.id),
+            ("gateway.listen", before.gateway != platform.gateway),
+            ("[auth]", before.auth != platform.auth),
+        ];
+        match fixed.iter().find(|(_, changed)| *changed) {
+            Some((what, _)) => Err(Refusal {
+                message: format!("{what} has changed, and the running platform cannot follow that"),
+                hint: Some("stop it with: msctl down, and start it again".to_owned()),
+            }),
+            None => Ok(Arc::new(platform)),
+        }
+    }
+}
+
+fn stopping() -> Refusal {
+    Refusal { message: Stopping.to_string(), hint: Some("start it again with: msctl up".to_owned()) }
+}
+
+fn parse(names: &BTreeSet<String>) -> Result<BTreeSet<ServiceName>, Refusal> {
+    names.iter().map(|name| parse_one(name)).collect()
+}
+
+fn parse_one(name: &str) -> Result<ServiceName, Refusal> {
+    name.parse().map_err(|error| Refusal { message: format!("{error}"), hint: None })
+}
+
+/// The routes that the manifest gives a platform that is not up.
+#[must_use]
+pub fn declared_routes(platform: &Platform) -> Vec<RouteRow> {
+    rows(&RouteTable::build(platform, &Catalog::default(), &Upstreams::default()), false)
+}
+
+fn rows(table: &RouteTable, is_up: bool) -> Vec<RouteRow> {
+    let by_path = table.rows().iter().filter(|row| row.host.is_none());
+    by_path
+        .map(|row| RouteRow {
+            path: row.prefix.to_string(),
+            methods: match &row.methods {
+                Methods::All => Vec::new(),
+                Methods::Only(methods) => methods.iter().cloned().collect(),
+            },
+            access: row.access.to_string(),
+            service: row.service.to_string(),
+            ready: is_up.then_some(row.ready),
+        })
+        .collect()
+}

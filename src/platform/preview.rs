@@ -1,0 +1,42 @@
+//! Says what `up` would do, without a running platform and without doing any of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::bus::Bus;
+use super::folder::StateFolder;
+use super::traffic::NoTraffic;
+use super::wiring::Wiring;
+use crate::engine::executor::Executor;
+use crate::engine::observer::Observer;
+use crate::engine::{self, state::State};
+use crate::model::event::Failure;
+use crate::model::name::ServiceName;
+use crate::model::platform::Platform;
+use crate::plan::Plan;
+use crate::runtime::Runtime;
+
+/// An executor that routes nothing and opens no door.
+#[must_use]
+pub fn bare_executor(folder: &StateFolder, runtime: Arc<dyn Runtime>, bus: Arc<Bus>) -> Executor {
+    Executor {
+        observer: Arc::new(Observer::new(Arc::clone(&runtime))),
+        traffic: Arc::new(NoTraffic),
+        wiring: Arc::new(Wiring::offline(runtime.kind(), folder.process())),
+        announcer: bus,
+        failure_logs: folder.failures(),
+        runtime,
+    }
+}
+
+/// # Errors
+/// When the runtime cannot be looked at.
+pub async fn plan(
+    platform: Arc<Platform>,
+    folder: &StateFolder,
+    runtime: Arc<dyn Runtime>,
+    only: Option<BTreeSet<ServiceName>>,
+) -> Result<Plan, Failure> {
+    let executor = bare_executor(folder, runtime, Arc::default());
+    engine::preview(&executor, State::default(), platform, only).await
+}

@@ -1,0 +1,141 @@
+//! How services find their way: the internal doors, and what each service is told about them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::addresses::{Directory, Entrance, PORT_TRIES, preferred_port};
+use super::port_holder::describe_port;
+use crate::auth::Auth;
+use crate::configuration;
+use crate::engine::ports;
+use crate::gateway::{self, Door, Gateway, Listener};
+use crate::model::name::{PlatformId, ServiceName};
+use crate::model::platform::{Platform, ServiceSpec};
+use crate::runtime::{CallerIdentity, RuntimeKind, Underlay, process};
+
+/// The internal side of a running platform.
+pub struct Wiring {
+    directory: Mutex<Directory>,
+    state: PathBuf,
+    /// What doors lead to; `None` where doors are only spoken of.
+    house: Option<House>,
+}
+
+/// What it takes to open a door.
+pub struct House {
+    pub gateway: Gateway,
+    pub auth: Arc<Auth>,
+    pub shutdown: CancellationToken,
+    pub tasks: TaskTracker,
+}
+
+impl Wiring {
+    /// `state` is the runtime's folder, which local processes keep their data below.
+    #[must_use]
+    pub fn new(underlay: Underlay, state: PathBuf, house: House) -> Self {
+        Self { directory: Mutex::new(directory(underlay)), state, house: Some(house) }
+    }
+
+    /// Addresses as they would be, without anything listening there.
+    #[must_use]
+    pub fn offline(kind: RuntimeKind, state: PathBuf) -> Self {
+        let door = IpAddr::from([127, 0, 0, 1]);
+        let callers = match kind {
+            RuntimeKind::Docker => CallerIdentity::SourceAddress,
+            RuntimeKind::Process | RuntimeKind::Fake => CallerIdentity::PortPerCall,
+        };
+        Self { directory: Mutex::new(directory(Underlay { door, callers })), state, house: None }
+    }
+
+    fn directory(&self) -> MutexGuard<'_, Directory> {
+        // Its maps are changed by single inserts: a panic elsewhere leaves nothing half-done.
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn open(&self, platform: &PlatformId, entrance: Entrance) -> Result<(), String> {
+        let Some(house) = &self.house else {
+            return Ok(());
+        };
+        let (address, callers) = {
+            let directory = self.directory();
+            if directory.ports.contains_key(&entrance) {
+                return Ok(());
+            }
+            (directory.door, directory.callers)
+        };
+        let socket = bind_near(address, preferred_port(platform, callers, &entrance)).await?;
+        let port = socket.local_addr().map_err(|error| error.to_string())?.port();
+        self.directory().ports.insert(entrance.clone(), port);
+        let door = match (entrance, callers) {
+            (Entrance::Platform, CallerIdentity::SourceAddress) => Door::Internal,
+            (Entrance::Platform, CallerIdentity::PortPerCall) => Door::Platform,
+            (Entrance::Call { caller, callee }, _) => Door::Link { caller, callee },
+        };
+        let (gateway, shutdown) = (house.gateway.clone(), house.shutdown.clone());
+        house.tasks.spawn(async move {
+            gateway::run(vec![Listener { socket, door }], gateway, shutdown.cancelled()).await;
+        });
+        Ok(())
+    }
+}
+
+fn directory(underlay: Underlay) -> Directory {
+    let data = match underlay.callers {
+        CallerIdentity::SourceAddress => None,
+        CallerIdentity::PortPerCall => Some(process::data_folder as _),
+    };
+    Directory { callers: underlay.callers, door: underlay.door, ports: BTreeMap::new(), data }
+}
+
+async fn bind_near(address: IpAddr, preferred: u16) -> Result<TcpListener, String> {
+    let mut refusal = String::new();
+    for port in preferred..preferred + PORT_TRIES {
+        match TcpListener::bind((address, port)).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) if refusal.is_empty() => {
+                refusal = format!("cannot listen on {address}:{port}: {error}{}", describe_port(port));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(refusal)
+}
+
+#[async_trait]
+impl ports::Wiring for Wiring {
+    async fn prepare(&self, platform: &Arc<Platform>) -> Result<(), String> {
+        self.open(&platform.id, Entrance::Platform).await?;
+        if self.directory().callers == CallerIdentity::SourceAddress {
+            return Ok(());
+        }
+        for service in platform.services.values() {
+            for callee in &service.calls {
+                let entrance = Entrance::Call { caller: service.name.clone(), callee: callee.clone() };
+                self.open(&platform.id, entrance).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn environment(&self, platform: &Platform, service: &ServiceSpec) -> Vec<(String, String)> {
+        let addresses = self.directory().addresses(platform, service, &self.state);
+        configuration::environment(platform, service, &addresses)
+    }
+
+    fn door_hosts(&self, platform: &Platform, service: &ServiceSpec) -> Vec<String> {
+        self.directory().door_hosts(platform, service)
+    }
+
+    fn token(&self, service: &ServiceName) -> Option<String> {
+        let token = self.house.as_ref()?.auth.service_token(service);
+        // Signing with a loaded key does not fail; should it, the service still has its address.
+        token.inspect_err(|error| tracing::error!(%service, %error, "no token")).ok().map(|t| t.expose().to_owned())
+    }
+}
