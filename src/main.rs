@@ -1,1 +1,23 @@
-fn main() {}
+//! Parses, runs the verb, and ends with its exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use msctl::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    // Ends by itself for --help, --version and usage errors (exit code 2).
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("MSCTL_LOG"))
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(_) => return ExitCode::FAILURE,
+    };
+    let code = runtime.block_on(cli::run(cli));
+    // A blocking read (stdin, a slow disk) must not keep the process from ending.
+    runtime.shutdown_background();
+    code.into()
+}

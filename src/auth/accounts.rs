@@ -9,28 +9,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::base64;
 use super::email::Email;
-use super::issue::{IssueError, Signer, TokenRequest};
-use super::password::{Hasher, PasswordError, Slot, check_length};
-use super::random::random_bytes;
-use super::throttle::Attempt;
+use super::issue::{IssueError, Signer};
+use super::password::{Hasher, PasswordError, check_length};
 use super::verify::Verifier;
 use crate::model::principal::TokenRejection;
 use crate::model::route::Scope;
 use crate::store::accounts::{Insertion, StoredAccount};
-use crate::store::sessions::{NewSession, Rotation, TokenHash};
 use crate::store::{Secret, Store, StoreError};
 
-/// A session ends when it was not renewed for this long …
-const SESSION_IDLE: Duration = Duration::from_secs(8 * 3600);
-/// … and in any case after this long.
-const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
-
 const MAX_NAME_LENGTH: usize = 100;
+
+mod steps;
+
+use steps::Parts;
 
 /// An account, without what proves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,13 +109,6 @@ pub struct Accounts {
     parts: Arc<Parts>,
 }
 
-struct Parts {
-    store: Store,
-    hasher: Hasher,
-    signer: Signer,
-    verifier: Arc<Verifier>,
-}
-
 impl Accounts {
     #[must_use]
     pub fn new(store: Store, signer: Signer, verifier: Arc<Verifier>) -> Self {
@@ -172,17 +159,7 @@ impl Accounts {
     /// Ends the session that the client shows. Never fails for what it shows. Access tokens made in
     /// that session are not called back: they hold until they expire.
     pub async fn log_out(&self, farewell: Farewell, now: SystemTime) -> Result<(), AccountError> {
-        self.blocking(move |parts| {
-            if let Some(refresh) = &farewell.refresh {
-                parts.store.end_session_of(&token_hash(refresh))?;
-            }
-            let access = farewell.access.and_then(|access| parts.verifier.claims(access.expose(), now).ok());
-            if let Some(session) = access.and_then(|claims| claims.sid) {
-                parts.store.end_session(&session)?;
-            }
-            Ok(())
-        })
-        .await
+        self.blocking(move |parts| parts.end_session(&farewell, now)).await
     }
 
     /// The account that an access token is about.
@@ -215,74 +192,6 @@ impl Accounts {
     }
 }
 
-impl Parts {
-    fn authenticate(
-        &self,
-        slot: &Slot,
-        email: &Email,
-        credentials: &Credentials,
-        now: SystemTime,
-    ) -> Result<StoredAccount, AccountError> {
-        let attempt = Attempt::new(email, credentials.address);
-        if let Some(wait) = attempt.wait(&self.store, now)? {
-            return Err(AccountError::TooManyAttempts(wait));
-        }
-        let account = self.store.account_by_email(email.as_str())?;
-        let hash = account.as_ref().map(|account| &account.password_hash);
-        if !slot.verify(&credentials.password, hash) {
-            attempt.failed(&self.store, now)?;
-            return Err(AccountError::WrongCredentials);
-        }
-        attempt.succeeded(&self.store)?;
-        account.ok_or(AccountError::WrongCredentials)
-    }
-
-    fn start_session(&self, account: &StoredAccount, now: SystemTime) -> Result<Tokens, AccountError> {
-        let refresh = new_refresh_token();
-        let session = NewSession {
-            id: Uuid::new_v4().to_string(),
-            account_id: account.id.clone(),
-            first_token: token_hash(&refresh),
-            usable_until: now + SESSION_IDLE,
-            ends_at: now + SESSION_LIFETIME,
-        };
-        self.store.start_session(&session, now)?;
-        self.tokens(account, session.id, refresh, now)
-    }
-
-    fn renew(&self, presented: &Secret, now: SystemTime) -> Result<Tokens, AccountError> {
-        let refresh = new_refresh_token();
-        let (presented, next) = (token_hash(presented), token_hash(&refresh));
-        match self.store.rotate_token(&presented, &next, SESSION_IDLE, now)? {
-            Rotation::Rotated { session_id, account_id } => {
-                let account = self.store.account_by_id(&account_id)?.ok_or(AccountError::SessionOver)?;
-                self.tokens(&account, session_id, refresh, now)
-            }
-            Rotation::Reused { account_id } => {
-                tracing::warn!(account_id, "a refresh token was used twice: its session was ended");
-                Err(AccountError::SessionOver)
-            }
-            Rotation::Unknown => Err(AccountError::SessionOver),
-        }
-    }
-
-    fn tokens(
-        &self,
-        account: &StoredAccount,
-        session: String,
-        refresh: Secret,
-        now: SystemTime,
-    ) -> Result<Tokens, AccountError> {
-        let request = TokenRequest {
-            scopes: account.scopes.clone(),
-            session: Some(session),
-            ..TokenRequest::for_subject(account.id.clone())
-        };
-        let access = self.signer.issue(&request, now)?;
-        Ok(Tokens { access, refresh, expires_in: self.signer.lifetime() })
-    }
-}
-
 impl From<StoredAccount> for Account {
     fn from(stored: StoredAccount) -> Self {
         let StoredAccount { id, name, email, scopes, created_at, password_hash: _ } = stored;
@@ -307,16 +216,6 @@ fn check(new: &NewAccount) -> Result<(String, Email), AccountError> {
             Err(AccountError::Invalid(errors.collect()))
         }
     }
-}
-
-/// 256 random bits. Nothing can be read from it and it is kept as a digest only.
-fn new_refresh_token() -> Secret {
-    Secret::new(base64::encode(base64::URL_SAFE, &random_bytes()))
-}
-
-/// A plain digest is enough: there is nothing to guess in 256 random bits.
-fn token_hash(token: &Secret) -> TokenHash {
-    Sha256::digest(token.expose()).into()
 }
 
 #[cfg(test)]

@@ -50,6 +50,9 @@ impl Auth {
         let signer = Signer::open(options.folder, options.platform, options.settings)?;
         let store = Store::open(&options.folder.join(DATABASE))?;
         let quarantined = store.quarantined().map(Path::to_owned);
+        if let Some(aside) = &quarantined {
+            tracing::warn!(path = %aside.display(), "the account database was damaged: set aside, started afresh");
+        }
         let verifier = Arc::new(Verifier::new(&signer));
         let accounts = Accounts::new(store, signer.clone(), Arc::clone(&verifier));
         Ok(Self { signer, verifier, accounts, quarantined })

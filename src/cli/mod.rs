@@ -1,1 +1,25 @@
-//! cli
+//! The command line: what can be typed, turned into a request for [`crate::ops`], and its outcome
+//! handed to [`crate::ui`]. Nothing is decided here.
+//!
+//! [`command`] is the whole grammar; each verb has a file with its arguments and a `run` that makes
+//! the request and shows the outcome.
+
+pub mod command;
+
+mod describe;
+mod doctor;
+mod down;
+mod exec;
+mod inspect;
+mod logs;
+mod new;
+mod ps;
+mod routes;
+mod scale;
+mod shell;
+mod signals;
+mod token;
+mod up;
+mod user;
+
+pub use command::{Cli, run};

@@ -33,6 +33,15 @@ pub struct Setting {
     pub layer: Layer,
 }
 
+impl Setting {
+    /// The value as it may be shown: what is named like a secret is not.
+    #[must_use]
+    pub fn shown(&self, name: &str) -> &str {
+        let secret = ["SECRET", "PASSWORD", "TOKEN", "PRIVATE", "CREDENTIAL", "API_KEY"];
+        if secret.iter().any(|word| name.contains(word)) { "***" } else { &self.value }
+    }
+}
+
 /// The addresses that depend on where the platform runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Addresses {

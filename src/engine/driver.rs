@@ -58,10 +58,21 @@ pub struct Engine {
 pub struct Stopping;
 
 enum Command {
-    Change { input: Input, done: oneshot::Sender<Outcome> },
-    Status { reply: oneshot::Sender<Vec<ServiceStatus>> },
-    Plan { platform: Arc<Platform>, only: Option<BTreeSet<ServiceName>>, reply: oneshot::Sender<Result<Plan, Failure>> },
-    Stop { reply: oneshot::Sender<Report> },
+    Change {
+        input: Input,
+        done: oneshot::Sender<Outcome>,
+    },
+    Status {
+        reply: oneshot::Sender<Vec<ServiceStatus>>,
+    },
+    Plan {
+        platform: Arc<Platform>,
+        only: Option<BTreeSet<ServiceName>>,
+        reply: oneshot::Sender<Result<Plan, Failure>>,
+    },
+    Stop {
+        reply: oneshot::Sender<Report>,
+    },
 }
 
 impl Engine {
@@ -369,8 +380,7 @@ impl Order {
             steps: plan.steps.len(),
             services: plan.services().into_iter().map(ToString::to_string).collect(),
         });
-        let ground =
-            Ground { platform: Some((&self.platform, &builder)), desired: &wish.desired };
+        let ground = Ground { platform: Some((&self.platform, &builder)), desired: &wish.desired };
         let mut report = executor.execute(&plan, &ground).await;
         report.failed.extend(wish.failed);
         // What the steps changed is to be seen by whoever asks for the status next.

@@ -1,10 +1,11 @@
 //! Starting the platform process apart from this one, and hearing whether it came up.
 
+use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -54,7 +55,7 @@ pub async fn ensure(
     match start(context, platform, folder, choice).await {
         Ok(()) => Ok(Manner::Detached),
         // Somebody else was quicker: theirs is as good.
-        Err(OpsError::Detached { code, .. }) if code == ExitCode::Conflict as u8 => {
+        Err(OpsError::Detached { code, .. }) if code == ExitCode::Conflict.number() => {
             wait_until_it_answers(client).await?;
             Ok(Manner::Joined)
         }
@@ -107,7 +108,7 @@ async fn start(
             let _ = child.kill().await;
             let message = "the platform process ended without a word".to_owned();
             let hint = Some(format!("its output is in {}", log.display()));
-            Err(OpsError::Detached { message, hint, code: ExitCode::Failed as u8 })
+            Err(OpsError::Detached { message, hint, code: ExitCode::Failed.number() })
         }
     }
 }
@@ -121,17 +122,18 @@ fn runtime_name(choice: RuntimeChoice) -> &'static str {
 }
 
 /// Tells the process that started this one how it went. Nothing else may go to stdout.
-pub async fn report(started: Result<(), &OpsError>) {
+pub fn report(started: Result<(), &OpsError>) {
     let report = match started {
         Ok(()) => Report::Started,
-        Err(error) => {
-            Report::Failed { message: error.to_string(), hint: error.hint(), code: error.exit_code() as u8 }
-        }
+        Err(error) => Report::Failed {
+            message: error.to_string(),
+            hint: error.hint(),
+            code: error.exit_code().number(),
+        },
     };
     let mut line = serde_json::to_vec(&report).expect("an enum of strings");
     line.push(b'\n');
-    let mut stdout = tokio::io::stdout();
+    let mut stdout = std::io::stdout().lock();
     // Whoever started this may have gone away; the platform runs all the same.
-    let _ = stdout.write_all(&line).await;
-    let _ = stdout.flush().await;
+    let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
 }

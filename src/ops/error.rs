@@ -82,12 +82,8 @@ impl OpsError {
             Self::Folder(FolderError::Locked { .. }) => ExitCode::Conflict,
             Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
             Self::Start(error) => error.exit_code(),
-            Self::Scaffold(error) => error.exit_code(),
-            Self::Detached { code, .. } => match code {
-                3 => ExitCode::EngineUnreachable,
-                6 => ExitCode::Conflict,
-                _ => ExitCode::Failed,
-            },
+            Self::Scaffold(error) => of_scaffold(error),
+            Self::Detached { code, .. } => ExitCode::Child(*code),
             Self::Cancelled => ExitCode::Cancelled,
             Self::Failed(failure) if failure.engine_lost => ExitCode::EngineUnreachable,
             _ => ExitCode::Failed,
@@ -132,6 +128,17 @@ fn of_manifest(error: &ManifestError) -> String {
         ManifestError::Invalid(diagnostics) => format!("the manifest is not valid\n\n{diagnostics}"),
         ManifestError::Unreadable { source, .. } => format!("failed to {error}: {source}"),
         ManifestError::NotFound { .. } => format!("failed to {error}"),
+    }
+}
+
+fn of_scaffold(error: &ScaffoldError) -> ExitCode {
+    match error {
+        ScaffoldError::Exists { .. } => ExitCode::Conflict,
+        ScaffoldError::UnknownTemplate { .. }
+        | ScaffoldError::WrongKind { .. }
+        | ScaffoldError::ReservedName { .. }
+        | ScaffoldError::Variable { .. } => ExitCode::Usage,
+        _ => ExitCode::Failed,
     }
 }
 

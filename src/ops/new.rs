@@ -1,14 +1,12 @@
 //! `msctl new`: files for a platform, or for a service in one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::context::Context;
 use super::error::OpsError;
-use crate::manifest;
 use crate::model::name::{PlatformName, ServiceName};
-use crate::scaffold::{
-    Answers, Catalogue, FilePlan, NewService, Written, plan_platform, plan_service, write,
-};
+use crate::scaffold::variables::Answers;
+use crate::scaffold::{Catalogue, FilePlan, NewService, Written, plan_platform, plan_service, write};
 
 /// Where templates come from besides the built-in ones.
 #[derive(Debug, Clone, Default)]
@@ -65,10 +63,4 @@ fn catalogue(templates: &Templates) -> Result<Catalogue, OpsError> {
 /// When something is there already, or the disk does not take it.
 pub fn commit(draft: &Draft) -> Result<Written, OpsError> {
     Ok(write(&draft.plan, &draft.into)?)
-}
-
-/// Whether a folder is inside a platform already.
-#[must_use]
-pub fn enclosing_platform(folder: &Path) -> Option<PathBuf> {
-    manifest::find(folder).ok()
 }

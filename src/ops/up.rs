@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 
-use super::change::{EventSink, follow};
+use super::change::follow;
 use super::context::{Context, known_services};
 use super::detached;
 use super::error::OpsError;
 use super::target::{self, RuntimeChoice};
+use crate::admin::Change;
 use crate::admin::client::{Client, ClientError};
-use crate::admin::{Change, Control};
 use crate::model::event::Event;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
@@ -74,7 +74,8 @@ pub async fn plan(context: &Context, request: &Request) -> Result<String, OpsErr
         Err(error) => return Err(error.into()),
     }
     let target = target::choose(context, &platform, &folder, request.runtime).await?;
-    let only = only.map(|names| names.iter().map(|name| name.parse()).collect::<Result<_, _>>()).transpose()?;
+    let only =
+        only.map(|names| names.iter().map(|name| name.parse()).collect::<Result<_, _>>()).transpose()?;
     Ok(preview::plan(platform, &folder, target.runtime, only).await?.to_string())
 }
 
@@ -216,7 +217,7 @@ pub async fn host(
     interrupts: &mut dyn Interrupts,
 ) -> Result<(), OpsError> {
     let started = start_hosted(context, choice).await;
-    detached::report(started.as_ref().map(|_| ())).await;
+    detached::report(started.as_ref().map(|_| ()));
     let running = started?;
     tokio::select! {
         () = running.asked_to_stop() => {}

@@ -55,8 +55,14 @@ impl Directory {
 
     /// The addresses that `service` is given. `state` is the runtime's own folder.
     #[must_use]
-    pub fn addresses(&self, platform: &Platform, service: &ServiceSpec, state: &std::path::Path) -> Addresses {
-        let calls = service.calls.iter().map(|callee| (callee.clone(), self.call_url(platform, service, callee)));
+    pub fn addresses(
+        &self,
+        platform: &Platform,
+        service: &ServiceSpec,
+        state: &std::path::Path,
+    ) -> Addresses {
+        let calls =
+            service.calls.iter().map(|callee| (callee.clone(), self.call_url(platform, service, callee)));
         Addresses {
             calls: calls.collect(),
             platform: Some(self.platform_url(platform)),

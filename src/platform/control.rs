@@ -55,7 +55,9 @@ impl Control for PlatformControl {
         let platform = self.reload().await?;
         let only = services.map(|names| parse(&names)).transpose()?;
         let planned = self.engine.plan(platform, only).await.map_err(|Stopping| stopping())?;
-        planned.map(|plan| plan.to_string()).map_err(|failure| Refusal { message: failure.message, hint: failure.hint })
+        planned
+            .map(|plan| plan.to_string())
+            .map_err(|failure| Refusal { message: failure.message, hint: failure.hint })
     }
 
     async fn change(&self, change: Change) -> Result<Outcome, Refusal> {

@@ -33,7 +33,9 @@ pub fn port_holder(port: u16) -> Option<Holder> {
 /// `": held by nginx (process 123)"`, or nothing where that is not known.
 #[must_use]
 pub fn describe_port(port: u16) -> String {
-    port_holder(port).map(|holder| format!("; it is held by {} (process {})", holder.name, holder.pid)).unwrap_or_default()
+    port_holder(port)
+        .map(|holder| format!("; it is held by {} (process {})", holder.name, holder.pid))
+        .unwrap_or_default()
 }
 
 fn listening_inodes(table: &str, port: u16) -> Vec<String> {
@@ -50,7 +52,8 @@ fn holds_any(process: &Path, inodes: &BTreeSet<String>) -> bool {
     };
     descriptors.filter_map(Result::ok).any(|descriptor| {
         let target = std::fs::read_link(descriptor.path()).ok();
-        let inode = target.as_ref().and_then(|target| target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']'));
+        let inode =
+            target.as_ref().and_then(|target| target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']'));
         inode.is_some_and(|inode| inodes.contains(inode))
     })
 }

@@ -53,7 +53,9 @@ impl StartError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Gateway { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => ExitCode::Conflict,
+            Self::Gateway { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+                ExitCode::Conflict
+            }
             Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
             _ => ExitCode::Failed,
         }
@@ -62,9 +64,9 @@ impl StartError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Gateway { .. } => {
-                Some("stop that process, or set another address under [gateway] listen in msctl.toml".to_owned())
-            }
+            Self::Gateway { .. } => Some(
+                "stop that process, or set another address under [gateway] listen in msctl.toml".to_owned(),
+            ),
             Self::Admin { .. } => Some("set MSCTL_STATE_DIR to a folder with a short path".to_owned()),
             Self::Auth(error) => error.hint(),
             Self::Runtime(error) => error.hint().map(str::to_owned),
@@ -101,7 +103,8 @@ impl Running {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let traffic = Arc::new(Traffic::new(Arc::clone(&platform)));
         let gateway = Gateway::new(traffic.tables(), auth.verifier(), embedded(&auth));
-        let house = House { gateway: gateway.clone(), auth, shutdown: shutdown.clone(), tasks: tasks.clone() };
+        let house =
+            House { gateway: gateway.clone(), auth, shutdown: shutdown.clone(), tasks: tasks.clone() };
         let wiring = Arc::new(Wiring::new(underlay, folder.process(), house));
         wiring.prepare(&platform).await.map_err(StartError::Door)?;
         let bus = Arc::new(Bus::default());
@@ -135,7 +138,15 @@ impl Running {
             }
         });
         bus.announce(EventKind::GatewayListening { url: control.url.clone() });
-        Ok(Self { control, runtime, shutdown, impatient: CancellationToken::new(), tasks, admin, _lock: lock })
+        Ok(Self {
+            control,
+            runtime,
+            shutdown,
+            impatient: CancellationToken::new(),
+            tasks,
+            admin,
+            _lock: lock,
+        })
     }
 
     #[must_use]
@@ -190,9 +201,10 @@ impl Running {
             self.runtime.stop(&instance.name, Duration::ZERO).await?;
             self.runtime.remove(&instance.name).await
         });
-        let failed = join_all(kills).await.into_iter().zip(&observed.instances).filter_map(|(killed, instance)| {
-            killed.err().map(|error| (instance.name.service.to_string(), Failure::from(error)))
-        });
+        let failed =
+            join_all(kills).await.into_iter().zip(&observed.instances).filter_map(|(killed, instance)| {
+                killed.err().map(|error| (instance.name.service.to_string(), Failure::from(error)))
+            });
         Outcome { failed: failed.collect(), ..Outcome::default() }
     }
 }

@@ -28,7 +28,12 @@ impl Traffic {
     pub fn new(platform: Arc<Platform>) -> Self {
         let (registry, upstreams) = (Registry::default(), Upstreams::default());
         let table = RouteTable::build(&platform, &registry.catalog(), &upstreams);
-        Self { registry, upstreams, tables: watch::Sender::new(Arc::new(table)), platform: Mutex::new(platform) }
+        Self {
+            registry,
+            upstreams,
+            tables: watch::Sender::new(Arc::new(table)),
+            platform: Mutex::new(platform),
+        }
     }
 
     #[must_use]

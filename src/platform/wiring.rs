@@ -136,6 +136,9 @@ impl ports::Wiring for Wiring {
     fn token(&self, service: &ServiceName) -> Option<String> {
         let token = self.house.as_ref()?.auth.service_token(service);
         // Signing with a loaded key does not fail; should it, the service still has its address.
-        token.inspect_err(|error| tracing::error!(%service, %error, "no token")).ok().map(|t| t.expose().to_owned())
+        token
+            .inspect_err(|error| tracing::error!(%service, %error, "no token"))
+            .ok()
+            .map(|t| t.expose().to_owned())
     }
 }

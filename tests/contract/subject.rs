@@ -28,6 +28,8 @@ type Open = Box<dyn Fn(&PlatformId) -> Arc<dyn Runtime> + Send + Sync>;
 pub struct Subject {
     pub platform: PlatformId,
     pub foreign: PlatformId,
+    /// Owns what the program is made of, where that has to be removed as well.
+    maker: Option<PlatformId>,
     open: Open,
     /// The responder, see `tests/fixtures/responder/main.rs`.
     program: Program,
@@ -40,9 +42,13 @@ pub struct Subject {
 
 impl Subject {
     pub fn new(open: Open, program: Program, missing: Option<(Program, String)>, tool: &str) -> Self {
-        let platform = PlatformId { name: "contract".parse().unwrap(), worktree: fresh_worktree() };
-        let foreign = PlatformId { worktree: fresh_worktree(), ..platform.clone() };
-        Self { platform, foreign, open, program, missing, tool: tool.to_owned() }
+        let (platform, foreign) = (fresh_platform(), fresh_platform());
+        Self { platform, foreign, maker: None, open, program, missing, tool: tool.to_owned() }
+    }
+
+    #[must_use]
+    pub fn made_by(self, maker: PlatformId) -> Self {
+        Self { maker: Some(maker), ..self }
     }
 
     /// The runtime, as another process would open it: calls share nothing in memory.
@@ -62,8 +68,10 @@ impl Subject {
     {
         let subject = Arc::new(self);
         let outcome = AssertUnwindSafe(case(Arc::clone(&subject))).catch_unwind().await;
-        clean(&*subject.runtime()).await;
-        clean(&*subject.foreign_runtime()).await;
+        let platforms = [Some(&subject.platform), Some(&subject.foreign), subject.maker.as_ref()];
+        for platform in platforms.into_iter().flatten() {
+            clean(&*(subject.open)(platform)).await;
+        }
         if let Err(failure) = outcome {
             std::panic::resume_unwind(failure);
         }
@@ -99,9 +107,10 @@ pub fn name(service: &str) -> InstanceName {
     InstanceName { service: service.parse().unwrap(), generation: Generation::FIRST, replica: 1 }
 }
 
-fn fresh_worktree() -> Worktree {
+pub fn fresh_platform() -> PlatformId {
     let digits = uuid::Uuid::new_v4().simple().to_string();
-    Worktree::from_hex(&digits[..6]).expect("an UUID is hexadecimal")
+    let worktree = Worktree::from_hex(&digits[..6]).expect("an UUID is hexadecimal");
+    PlatformId { name: "contract".parse().unwrap(), worktree }
 }
 
 async fn clean(runtime: &dyn Runtime) {

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::auth::issue::TokenRequest;
 use crate::model::platform::AuthSettings;
 
 const PASSWORD: &str = "correct horse";

@@ -2,11 +2,12 @@
 //!
 //! Messages never quote the body: it holds passwords.
 
-use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use crate::auth::accounts::FieldError;
 use crate::auth::problem::Problem;
@@ -19,16 +20,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(explain(&rejection)),
+        let is_json = is_json(request.headers());
+        // Read before anything is refused: a connection with an unread body cannot be used again, and
+        // its client would learn that only from its next request.
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
+        if !is_json {
+            return Err(not_sent_as_json());
         }
+        parse(&bytes).map(Self)
     }
 }
 
-/// For a body that may also be absent.
+fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The value that some JSON is. For a body that may also be absent, called by hand.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|_| not_json())
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        Category::Data => unexpected_type(),
+        Category::Syntax | Category::Eof | Category::Io => not_json(),
+    })
 }
 
 /// Names the fields that are absent.
@@ -39,23 +52,21 @@ pub fn missing(absent: &[(&'static str, bool)]) -> Problem {
     )
 }
 
-fn explain(rejection: &JsonRejection) -> Problem {
-    match rejection {
-        JsonRejection::JsonDataError(_) => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "validation",
-            "a field of the body has another type than expected",
-        ),
-        JsonRejection::MissingJsonContentType(_) => Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            "send the body as JSON, with Content-Type: application/json",
-        ),
-        JsonRejection::BytesRejection(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "the body is longer than 16 KiB")
-        }
-        _ => not_json(),
+fn unread(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(rejection.status(), "body-too-large", "the body is longer than 16 KiB");
     }
+    not_json()
+}
+
+fn not_sent_as_json() -> Problem {
+    let detail = "send the body as JSON, with Content-Type: application/json";
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
+}
+
+fn unexpected_type() -> Problem {
+    let detail = "a field of the body has another type than expected";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", detail)
 }
 
 fn not_json() -> Problem {

@@ -1,7 +1,9 @@
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tower_service::Service;
 
 use super::*;
 use crate::auth::{Auth, AuthOptions, TokenRequest};
@@ -11,7 +13,7 @@ const PASSWORD: &str = "correct horse";
 
 /// Auth behind a real listener, on a runtime of its own that ends with the value.
 struct Served {
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
     _folder: tempfile::TempDir,
     auth: Auth,
     address: SocketAddr,
@@ -65,7 +67,7 @@ fn serve() -> Served {
         .timeout_global(Some(Duration::from_secs(20)))
         .build()
         .into();
-    Served { _runtime: runtime, _folder: folder, auth, address, agent }
+    Served { runtime, _folder: folder, auth, address, agent }
 }
 
 impl Served {
@@ -288,8 +290,36 @@ fn bodies_that_are_not_what_is_expected_are_explained_without_quoting_them() {
     let number = send("application/json", "{\"email\": \"a@b\", \"password\": 73351}");
     number.is_problem(422, "validation");
     assert!(!number.body.to_string().contains("73351"));
-    let megabyte = json!({"email": "ada@example.com", "password": "x".repeat(1 << 20)});
-    served.post("/auth/login", &megabyte).is_problem(413, "body-too-large");
+}
+
+#[test]
+fn a_refused_body_is_read_first_so_that_its_connection_stays_usable() {
+    let served = serve();
+    let mut client = TcpStream::connect(served.address).unwrap();
+    let mut answer_within = |milliseconds, sent: &str| {
+        client.write_all(sent.as_bytes()).unwrap();
+        client.set_read_timeout(Some(Duration::from_millis(milliseconds))).unwrap();
+        let mut answer = [0; 4096];
+        client.read(&mut answer).map(|length| String::from_utf8_lossy(&answer[..length]).into_owned())
+    };
+    let head =
+        "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n";
+    for _ in ["first", "second on the same connection"] {
+        assert!(answer_within(100, head).is_err(), "an answer before the body was read");
+        assert!(answer_within(10_000, "{}").unwrap().starts_with("HTTP/1.1 415 "));
+    }
+}
+
+#[test]
+fn a_password_of_a_megabyte_is_refused_unread() {
+    let served = serve();
+    served.register_ada();
+    // Not over a socket: a client that is refused while it still writes may see a reset first.
+    let body = json!({"email": "ada@example.com", "password": "x".repeat(1 << 20)}).to_string();
+    let request = http::Request::post("/auth/login").header(header::CONTENT_TYPE, "application/json");
+    let request = request.body(axum::body::Body::from(body)).unwrap();
+    let Ok(response) = served.runtime.block_on(served.auth.router().call(request));
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[test]

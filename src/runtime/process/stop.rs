@@ -34,7 +34,8 @@ pub async fn stop(world: &World, name: &InstanceName, grace: Duration) -> Result
     for &member in &members {
         signal(member, Signal::TERM)?;
     }
-    let outcome = match timeout(grace, ended(known.id)).await {
+    // All of them, not only the leader: a shell obeys at once, and its child may still be tidying up.
+    let outcome = match timeout(grace, all_ended(&members)).await {
         Ok(waited) => waited.map(|()| StopOutcome::Stopped)?,
         Err(_) => StopOutcome::Killed,
     };
@@ -78,6 +79,13 @@ fn signal(process: ProcessId, signal: Signal) -> Result<(), RuntimeError> {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(refused(&format!("signal process {}", process.pid), &error.to_string())),
     }
+}
+
+async fn all_ended(processes: &[ProcessId]) -> Result<(), RuntimeError> {
+    for &process in processes {
+        ended(process).await?;
+    }
+    Ok(())
 }
 
 /// Returns when this process is over.

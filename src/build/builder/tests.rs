@@ -1,0 +1,234 @@
+use std::fs;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::build::elf;
+use crate::model::name::Worktree;
+use crate::model::platform::{Database, Health, Limits, ProcessRecipe, Run};
+use crate::model::quantity::{ByteSize, Cpus, Port};
+use crate::runtime::fake::Fake;
+
+/// A platform with one service, `order`, and what builds it.
+struct Scene {
+    root: TempDir,
+    fake: Fake,
+    builder: Builder,
+}
+
+#[derive(PartialEq)]
+enum Engine {
+    Yes,
+    No,
+}
+
+impl Scene {
+    fn new(engine: &Engine) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("order")).unwrap();
+        let worktree = Worktree::from_hex("3fa9c1").unwrap();
+        let platform = PlatformId { name: "store".parse().unwrap(), worktree };
+        let fake = Fake::new(platform.clone());
+        let fake = if *engine == Engine::Yes { fake.with_images() } else { fake };
+        let aliases = BTreeMap::from([("debian:12".to_owned(), "local/debian:12".to_owned())]);
+        let builder = Builder::new(platform, root.path().to_owned(), aliases, Arc::new(fake.clone()));
+        Self { root, fake, builder }
+    }
+
+    fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.root.path().join("order").join(path), content).unwrap();
+    }
+
+    fn service(&self, build: Build, process: Option<ProcessRecipe>) -> ServiceSpec {
+        let limits =
+            Limits { memory: ByteSize::from_mebibytes(64), cpus: Cpus::from_count(1.0).unwrap(), pids: 64 };
+        let second = Duration::from_secs(1);
+        let health = Health { path: "/".to_owned(), start_period: second, timeout: second };
+        let run =
+            Run { port: Port::try_from(8080).unwrap(), replicas: 1, limits, health, stop_grace: second };
+        ServiceSpec {
+            name: "order".parse().unwrap(),
+            context: None,
+            folder: self.root.path().join("order"),
+            build,
+            process,
+            run,
+            routes: Vec::new(),
+            calls: std::collections::BTreeSet::new(),
+            database: Database::None,
+            configuration: BTreeMap::new(),
+        }
+    }
+
+    /// Digests, builds, and says what then runs.
+    async fn build(&self, service: &ServiceSpec) -> Result<Program, BuildError> {
+        let digest = self.builder.digest(service).await?;
+        self.builder.build(service, &digest, &|_| ()).await?;
+        assert!(self.builder.is_built(service, &digest).await?, "what was built is built");
+        Ok(self.builder.program(service, &digest))
+    }
+}
+
+fn packed(command: &str) -> Build {
+    Build::Pack { command: command.to_owned(), artifact: "out/order".to_owned() }
+}
+
+fn dockerfile() -> Build {
+    Build::Dockerfile { file: "Dockerfile".into() }
+}
+
+fn recipe(build: &str, command: &str) -> ProcessRecipe {
+    ProcessRecipe { build: Some(build.to_owned()), command: command.to_owned() }
+}
+
+#[tokio::test]
+async fn without_an_engine_a_copy_of_the_artifact_is_run() {
+    let scene = Scene::new(&Engine::No);
+    scene.write("main", "program");
+    let service = scene.service(packed("mkdir -p out $MSCTL_CACHE/x && cp main out/order"), None);
+    let digest = scene.builder.digest(&service).await.unwrap();
+    assert!(!scene.builder.is_built(&service, &digest).await.unwrap());
+    let Program::Command { argv, folder } = scene.build(&service).await.unwrap() else { panic!("a command") };
+    assert_eq!(fs::read(&argv[0]).unwrap(), b"program");
+    assert!(argv[0].ends_with(&format!(".msctl/artifacts/order-{}", digest.short())), "{argv:?}");
+    assert_eq!(folder, service.folder);
+    assert_eq!(scene.builder.digest(&service).await.unwrap(), digest, "building is no change of the sources");
+}
+
+#[tokio::test]
+async fn with_an_engine_a_static_artifact_is_loaded_as_an_image() {
+    let scene = Scene::new(&Engine::Yes);
+    scene.write("main", elf::sample(None));
+    let service = scene.service(packed("mkdir -p out && cp main out/order"), None);
+    let digest = scene.builder.digest(&service).await.unwrap();
+    let reference = format!("msctl/store-3fa9c1/order:{}", digest.short());
+    assert_eq!(scene.build(&service).await.unwrap(), Program::Image { reference: reference.clone() });
+    assert_eq!(scene.fake.calls(), [format!("load {reference}")]);
+}
+
+#[tokio::test]
+async fn a_dynamic_artifact_is_refused_before_it_becomes_an_image() {
+    let scene = Scene::new(&Engine::Yes);
+    scene.write("main", elf::sample(Some("/lib64/ld.so")));
+    let service = scene.service(packed("mkdir -p out && cp main out/order"), None);
+    let error = scene.build(&service).await.unwrap_err();
+    assert!(matches!(error, BuildError::ArtifactDynamic { .. }), "{error}");
+    assert_eq!(scene.fake.calls(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_missing_artifact_is_named() {
+    let scene = Scene::new(&Engine::No);
+    let error = scene.build(&scene.service(packed("true"), None)).await.unwrap_err();
+    let path = scene.root.path().join("order/out/order");
+    let expected = format!("the build command of order left no artifact at {}", path.display());
+    assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test]
+async fn a_failing_command_leaves_its_words_and_nothing_built() {
+    let scene = Scene::new(&Engine::No);
+    let service = scene.service(packed("echo 'main.rs:1: error'; exit 1"), None);
+    let error = scene.build(&service).await.unwrap_err();
+    assert_eq!(error.excerpt(), ["main.rs:1: error"]);
+    assert_eq!(error.log().unwrap(), scene.root.path().join(".msctl/logs/build-order.log"));
+    let digest = scene.builder.digest(&service).await.unwrap();
+    assert!(!scene.builder.is_built(&service, &digest).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_dockerfile_is_built_over_the_images_that_stand_in() {
+    let scene = Scene::new(&Engine::Yes);
+    scene.write("Dockerfile", "FROM debian:12\nCOPY --from=tools:1 /x /x\n");
+    scene.fake.add_image("local/debian:12");
+    scene.fake.add_to_registry("tools:1");
+    let program = scene.build(&scene.service(dockerfile(), None)).await.unwrap();
+    let Program::Image { reference } = program else { panic!("an image") };
+    assert_eq!(scene.fake.calls(), ["pull tools:1".to_owned(), format!("build {reference}")]);
+}
+
+#[tokio::test]
+async fn a_missing_base_image_is_named_with_its_line_and_a_way_out() {
+    let scene = Scene::new(&Engine::Yes);
+    scene.write("Dockerfile", "# base\nFROM python:3\n");
+    let error = scene.build(&scene.service(dockerfile(), None)).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "base image python:3 (line 2 of the Dockerfile of order) is missing: no registry answers"
+    );
+    assert!(error.hint().unwrap().contains("[images.aliases] \"python:3\""));
+    assert_eq!(scene.fake.calls(), ["pull python:3"]);
+}
+
+#[tokio::test]
+async fn an_image_is_pulled_only_when_it_is_not_there() {
+    let scene = Scene::new(&Engine::Yes);
+    let service = scene.service(Build::Image { reference: "debian:12".to_owned() }, None);
+    let digest = scene.builder.digest(&service).await.unwrap();
+    assert!(!scene.builder.is_built(&service, &digest).await.unwrap());
+    scene.fake.add_image("local/debian:12");
+    assert!(scene.builder.is_built(&service, &digest).await.unwrap());
+    let reference = "local/debian:12".to_owned();
+    assert_eq!(scene.builder.program(&service, &digest), Program::Image { reference });
+}
+
+#[tokio::test]
+async fn without_an_engine_the_process_section_prepares_and_runs() {
+    let scene = Scene::new(&Engine::No);
+    scene.write("Dockerfile", "FROM debian:12\n");
+    scene.write("app.py", "1");
+    let service = scene.service(dockerfile(), Some(recipe("touch node_modules", "python app.py")));
+    let Program::Command { argv, .. } = scene.build(&service).await.unwrap() else { panic!("a command") };
+    assert_eq!(argv[..3], ["sh", "-c", "exec python app.py"]);
+    assert!(service.folder.join("node_modules").exists(), "it was prepared");
+    scene.write("app.py", "2");
+    let digest = scene.builder.digest(&service).await.unwrap();
+    assert!(!scene.builder.is_built(&service, &digest).await.unwrap());
+    let Program::Command { argv: next, .. } = scene.builder.program(&service, &digest) else {
+        panic!("a command")
+    };
+    assert_ne!(next, argv, "new sources make a new program, so that it is deployed");
+}
+
+#[tokio::test]
+async fn without_an_engine_and_a_process_section_nothing_can_run() {
+    let scene = Scene::new(&Engine::No);
+    scene.write("Dockerfile", "FROM debian:12\n");
+    let error = scene.build(&scene.service(dockerfile(), None)).await.unwrap_err();
+    assert!(matches!(&error, BuildError::NeedsEngine { service } if service.as_str() == "order"), "{error}");
+    assert!(error.hint().unwrap().contains("[process] command"));
+}
+
+#[tokio::test]
+async fn how_it_is_built_is_part_of_the_digest() {
+    let scene = Scene::new(&Engine::Yes);
+    scene.write("Dockerfile", "FROM debian:12\n");
+    let mut seen = std::collections::BTreeSet::new();
+    for build in [packed("make"), packed("make all"), dockerfile()] {
+        assert!(seen.insert(scene.builder.digest(&scene.service(build, None)).await.unwrap()));
+    }
+    let other_alias = BTreeMap::from([("debian:12".to_owned(), "other:1".to_owned())]);
+    let unused_alias = scene.builder.aliases.clone().into_iter().chain([("a".to_owned(), "b".to_owned())]);
+    let with = |aliases| {
+        let (platform, root) = (scene.builder.platform.clone(), scene.root.path().to_owned());
+        Builder::new(platform, root, aliases, Arc::new(scene.fake.clone()))
+    };
+    let service = scene.service(dockerfile(), None);
+    assert!(seen.insert(with(other_alias).digest(&service).await.unwrap()), "an alias that matters");
+    assert!(!seen.insert(with(unused_alias.collect()).digest(&service).await.unwrap()), "one that does not");
+}
+
+#[test]
+fn a_single_command_becomes_the_process_itself() {
+    for (command, expected) in [
+        ("python app.py", "exec python app.py"),
+        (" exec python app.py", "exec python app.py"),
+        ("PORT=1 python app.py", "exec env PORT=1 python app.py"),
+        ("cd src && python app.py", "cd src && python app.py"),
+        ("a; b", "a; b"),
+        ("", ""),
+    ] {
+        assert_eq!(to_executed(command), expected);
+    }
+}

@@ -1,0 +1,69 @@
+//! `msctl down`.
+
+use std::io::IsTerminal;
+
+use super::command::CommandError;
+use crate::model::exit::ExitCode;
+use crate::ops::{Context, OpsError, down};
+use crate::runtime::DataFate;
+use crate::ui::printer::{Printer, Style};
+use crate::ui::progress::{BuildOutput, Progress};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  msctl down                    stop and remove everything but the services' data
+  msctl down --volumes --yes    their data too
+  msctl down --plan             show what would be removed")]
+pub struct Args {
+    /// Delete the services' data too, for good
+    #[arg(long, env = "MSCTL_VOLUMES")]
+    volumes: bool,
+    /// Show what would be removed, and remove nothing
+    #[arg(long, env = "MSCTL_PLAN")]
+    plan: bool,
+    /// Do not ask before deleting data
+    #[arg(short, long, env = "MSCTL_YES")]
+    yes: bool,
+}
+
+pub async fn run(args: &Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
+    let data = if args.volumes { DataFate::Delete } else { DataFate::Keep };
+    if args.plan {
+        for line in down::plan(context, data).await? {
+            printer.data(&line)?;
+        }
+        return Ok(ExitCode::Ok);
+    }
+    if args.volumes && !args.yes && !confirmed(printer)? {
+        return Err(OpsError::NeedsYes.into());
+    }
+    let mut progress = Progress::new(printer, BuildOutput::Hidden);
+    let removed = down::down(context, data, &mut |event| progress.show(event)).await?;
+    drop(progress);
+    let resources = removed.resources.len();
+    let summary = match (removed.instances, resources) {
+        (0, 0) => "nothing was running".to_owned(),
+        (instances, resources) => {
+            format!("removed {instances} instances, {resources} networks, images and volumes")
+        }
+    };
+    printer.say(&format!("{}; nothing of it is left", printer.paint(Style::Good, &summary)));
+    if !removed.kept.is_empty() {
+        let names: Vec<String> = removed.kept.iter().map(|resource| resource.name.clone()).collect();
+        printer.say(&format!("the services' data is kept: {}", names.join(", ")));
+        printer.hint("delete it with: msctl down --volumes");
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// Asks, where there is a terminal to ask on; elsewhere that is a no.
+fn confirmed(printer: &Printer) -> Result<bool, CommandError> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    printer.say("this deletes the data of every service for good; type \"yes\" to go on");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}

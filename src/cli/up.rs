@@ -1,0 +1,139 @@
+//! `msctl up`, and the process behind `up -d`.
+
+use clap::ValueEnum;
+
+use super::command::CommandError;
+use super::signals::Signals;
+use crate::model::event::Event;
+use crate::model::exit::ExitCode;
+use crate::model::outcome::Outcome;
+use crate::ops::Context;
+use crate::ops::target::RuntimeChoice;
+use crate::ops::up::{self, Audience, Greeting, Manner, Request};
+use crate::ui::printer::{Printer, Style};
+use crate::ui::progress::{BuildOutput, Progress};
+use crate::ui::text::duration;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  msctl up                      run everything here; Ctrl-C stops it
+  msctl up -d                   run everything and go on with the terminal
+  msctl up order --plan         what running order, and what it calls, would take
+  msctl up --runtime process    local processes instead of containers")]
+pub struct Args {
+    /// Only these services and what they call
+    services: Vec<String>,
+    /// Leave it running; stop it with `msctl down`
+    #[arg(short, long, env = "MSCTL_DETACH")]
+    detach: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long, env = "MSCTL_PLAN", conflicts_with = "detach")]
+    plan: bool,
+    /// Where instances run
+    #[arg(long, env = "MSCTL_RUNTIME", value_name = "RUNTIME", default_value = "auto")]
+    runtime: RuntimeArg,
+    /// Show everything that builds print
+    #[arg(short, long, env = "MSCTL_VERBOSE")]
+    verbose: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct HostArgs {
+    #[arg(long, default_value = "auto")]
+    runtime: RuntimeArg,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RuntimeArg {
+    /// Containers where an engine answers, local processes elsewhere
+    Auto,
+    /// Containers
+    Docker,
+    /// Local processes
+    Process,
+}
+
+impl From<RuntimeArg> for RuntimeChoice {
+    fn from(runtime: RuntimeArg) -> Self {
+        match runtime {
+            RuntimeArg::Auto => Self::Auto,
+            RuntimeArg::Docker => Self::Docker,
+            RuntimeArg::Process => Self::Process,
+        }
+    }
+}
+
+pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
+    let request = Request { services: args.services, runtime: args.runtime.into() };
+    if args.plan {
+        let plan = up::plan(context, &request).await?;
+        plan.lines().try_for_each(|line| printer.data(line.trim_end()))?;
+        if plan.is_empty() {
+            printer.say("nothing to do: everything runs as the manifest says");
+        }
+        return Ok(ExitCode::Ok);
+    }
+    let mut signals = Signals::listen()?;
+    let build_output = if args.verbose { BuildOutput::Shown } else { BuildOutput::Hidden };
+    let mut screen =
+        Screen { printer, progress: Progress::new(printer, build_output), greeting: None, took: None };
+    let outcome = if args.detach {
+        up::detached(context, &request, &mut screen, &mut signals).await?
+    } else {
+        up::attached(context, &request, &mut screen, &mut signals).await?
+    };
+    Ok(outcome.exit_code())
+}
+
+pub async fn run_host(args: &HostArgs, context: &Context) -> Result<ExitCode, CommandError> {
+    let mut signals = Signals::listen()?;
+    // A session of its own: the terminal that started it may close. Already being a leader is fine.
+    let _ = rustix::process::setsid();
+    up::host(context, args.runtime.into(), &mut signals).await?;
+    Ok(ExitCode::Ok)
+}
+
+/// The terminal of a command that watches a platform.
+struct Screen<'a> {
+    printer: &'a Printer,
+    progress: Progress<'a>,
+    greeting: Option<Greeting>,
+    took: Option<std::time::Duration>,
+}
+
+impl Audience for Screen<'_> {
+    fn greet(&mut self, greeting: &Greeting) {
+        let Greeting { platform, url, runtime, .. } = greeting;
+        let strong = |text: &str| self.printer.paint(Style::Strong, text);
+        self.printer.say(&format!("{} at {}", strong(platform), strong(url)));
+        self.printer.say(&self.printer.paint(Style::Dim, &format!("  {runtime}")));
+        self.greeting = Some(greeting.clone());
+    }
+
+    fn tell(&mut self, event: &Event) {
+        if let crate::model::event::EventKind::Settled { took, .. } = &event.kind {
+            self.took = Some(*took);
+        }
+        self.progress.show(event);
+    }
+
+    fn settled(&mut self, outcome: &Outcome) {
+        let took = self.took.map(|took| format!(" in {}", duration(took))).unwrap_or_default();
+        let ready = outcome.ready.len();
+        let summary = match outcome.failed.len() {
+            0 => format!("{ready} ready{took}"),
+            failed => format!("{ready} ready, {failed} failed{took}"),
+        };
+        if let Some(blind) = &outcome.blind {
+            self.printer.fail(&blind.message, blind.hint.as_deref());
+        }
+        let footer = match self.greeting.as_ref().map(|greeting| greeting.manner) {
+            Some(Manner::Attached) => "Ctrl-C stops it",
+            Some(Manner::Detached) => "it goes on running; msctl ps shows it, msctl down stops it",
+            Some(Manner::Joined) | None => "it was running already and goes on; msctl down stops it",
+        };
+        let style = if outcome.failed.is_empty() { Style::Good } else { Style::Bad };
+        self.printer.say(&format!("{}; {footer}", self.printer.paint(style, &summary)));
+    }
+}
