@@ -98,7 +98,6 @@ impl OpsError {
             Self::Runtime(error) => error.hint().map(str::to_owned),
             Self::Start(error) => error.hint(),
             Self::Scaffold(error) => error.hint(),
-            Self::Auth(error) => error.hint(),
             Self::Failed(failure) => failure.hint.clone(),
             Self::Refused(refusal) => refusal.hint.clone(),
             Self::Detached { hint, .. } => hint.clone(),

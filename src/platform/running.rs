@@ -68,7 +68,7 @@ impl StartError {
                 "stop that process, or set another address under [gateway] listen in msctl.toml".to_owned(),
             ),
             Self::Admin { .. } => Some("set MSCTL_STATE_DIR to a folder with a short path".to_owned()),
-            Self::Auth(error) => error.hint(),
+            Self::Auth(_) => None,
             Self::Runtime(error) => error.hint().map(str::to_owned),
             Self::Door(_) => None,
         }
