@@ -64,8 +64,8 @@ need_rust() { have cargo || die "no Rust toolchain (cargo)" "install one from ht
 # Sets `runtime`, and says which and why.
 choose_runtime() {
   local engine reason
-  runtime=${MSCTL_RUNTIME:-}
-  if [[ -n $runtime ]]; then good "services run on the $runtime runtime, as MSCTL_RUNTIME says"; return; fi
+  runtime=${MSCTL_RUNTIME:-auto}
+  if [[ $runtime != auto ]]; then good "services run on the $runtime runtime, as MSCTL_RUNTIME says"; return; fi
   if [[ $with_engine = yes ]]; then engine_ensure || true; fi
   if engine=$(engine_find); then
     runtime=docker

@@ -25,14 +25,20 @@ demo_create() {
   local service
   if [[ ! -f $demo_folder/msctl.toml ]]; then
     mkdir -p "${demo_folder%/*}"
-    (cd "${demo_folder%/*}" && "$msctl" new platform "${demo_folder##*/}" >/dev/null) || die "no platform was made"
-    good "msctl new platform demo"
+    demo_make "${demo_folder%/*}" new platform "${demo_folder##*/}"
   fi
   for service in "${demo_services[@]}"; do
     [[ ! -d $demo_folder/services/$service ]] || continue
-    in_demo new service "$service" --template rust-axum >/dev/null || die "no service was made"
-    good "msctl new service $service --template rust-axum"
+    demo_make "$demo_folder" new service "$service" --template rust-axum
   done
+}
+
+# demo_make FOLDER ARGUMENTS...: what msctl says while making files is for who types the commands.
+demo_make() {
+  local folder=$1 said
+  shift
+  said=$("$msctl" --directory "$folder" "$@" 2>&1) || { say "$said"; die "msctl $* failed in $folder"; }
+  good "msctl $*"
 }
 
 # The gateway's port may be somebody else's; once the platform runs, it is its own.
