@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 
 use super::command::CommandError;
 use crate::model::exit::ExitCode;
+use crate::model::observed::ResourceKind;
+use crate::ops::down::Removed;
 use crate::ops::{Context, OpsError, down};
 use crate::runtime::DataFate;
 use crate::ui::printer::{Printer, Style};
@@ -41,20 +43,33 @@ pub async fn run(args: &Args, context: &Context, printer: &Printer) -> Result<Ex
     let mut progress = Progress::new(printer, BuildOutput::Hidden);
     let removed = down::down(context, data, &mut |event| progress.show(event)).await?;
     drop(progress);
-    let resources = removed.resources.len();
-    let summary = match (removed.instances, resources) {
-        (0, 0) => "nothing was running".to_owned(),
-        (instances, resources) => {
-            format!("removed {instances} instances, {resources} networks, images and volumes")
-        }
-    };
-    printer.say(&format!("{}; nothing of it is left", printer.paint(Style::Good, &summary)));
+    printer.say(&format!("{}; nothing of it is left", printer.paint(Style::Good, &summary(&removed))));
     if !removed.kept.is_empty() {
         let names: Vec<String> = removed.kept.iter().map(|resource| resource.name.clone()).collect();
         printer.say(&format!("the services' data is kept: {}", names.join(", ")));
         printer.hint("delete it with: msctl down --volumes");
     }
     Ok(ExitCode::Ok)
+}
+
+/// `removed 3 instances, 1 network and 2 images`.
+fn summary(removed: &Removed) -> String {
+    let of_kind = |kind| removed.resources.iter().filter(|resource| resource.kind == kind).count();
+    let counts = [
+        (removed.instances, "instance"),
+        (of_kind(ResourceKind::Network), "network"),
+        (of_kind(ResourceKind::Image), "image"),
+        (of_kind(ResourceKind::Volume), "volume"),
+    ];
+    let counted = counts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = counted
+        .map(|(count, noun)| format!("{count} {noun}{}", if *count == 1 { "" } else { "s" }))
+        .collect();
+    match parts.as_slice() {
+        [] => "nothing was running".to_owned(),
+        [one] => format!("removed {one}"),
+        [most @ .., last] => format!("removed {} and {last}", most.join(", ")),
+    }
 }
 
 /// Asks, where there is a terminal to ask on; elsewhere that is a no.

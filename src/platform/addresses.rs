@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -13,7 +14,7 @@ use crate::configuration::Addresses;
 use crate::model::instance::STORAGE_MOUNT;
 use crate::model::name::{PlatformId, ServiceName};
 use crate::model::platform::{Database, Platform, ServiceSpec};
-use crate::runtime::CallerIdentity;
+use crate::runtime::{CallerIdentity, process};
 
 /// The port of the internal door at the network's own address, where nobody else is expected.
 const NAMED_DOOR_PORT: u16 = 7070;
@@ -40,12 +41,17 @@ pub struct Directory {
     pub door: IpAddr,
     /// The ports that are really listened on; others are assumed to be the preferred ones.
     pub ports: BTreeMap<Entrance, u16>,
-    /// The folder of a service's database, where it is not a mount.
-    pub data: Option<DataFolders>,
+    /// Where instances find their data.
+    pub data: DataHome,
 }
 
-/// Gives each service's data folder on this host.
-pub type DataFolders = fn(&std::path::Path, &ServiceName) -> std::path::PathBuf;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataHome {
+    /// Mounted into each instance.
+    Mount,
+    /// Below the runtime's own folder on this host.
+    Host,
+}
 
 impl Directory {
     #[must_use]
@@ -55,12 +61,7 @@ impl Directory {
 
     /// The addresses that `service` is given. `state` is the runtime's own folder.
     #[must_use]
-    pub fn addresses(
-        &self,
-        platform: &Platform,
-        service: &ServiceSpec,
-        state: &std::path::Path,
-    ) -> Addresses {
+    pub fn addresses(&self, platform: &Platform, service: &ServiceSpec, state: &Path) -> Addresses {
         let calls =
             service.calls.iter().map(|callee| (callee.clone(), self.call_url(platform, service, callee)));
         Addresses {
@@ -91,8 +92,11 @@ impl Directory {
         }
     }
 
-    fn database_url(&self, service: &ServiceSpec, state: &std::path::Path) -> String {
-        let folder = self.data.map_or_else(|| STORAGE_MOUNT.into(), |data| data(state, &service.name));
+    fn database_url(&self, service: &ServiceSpec, state: &Path) -> String {
+        let folder = match self.data {
+            DataHome::Mount => STORAGE_MOUNT.into(),
+            DataHome::Host => process::data_folder(state, &service.name),
+        };
         format!("sqlite://{}/{}.db", folder.display(), service.name)
     }
 

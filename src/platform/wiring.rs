@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::addresses::{Directory, Entrance, PORT_TRIES, preferred_port};
+use super::addresses::{DataHome, Directory, Entrance, PORT_TRIES, preferred_port};
 use super::port_holder::describe_port;
 use crate::auth::Auth;
 use crate::configuration;
@@ -18,7 +18,7 @@ use crate::engine::ports;
 use crate::gateway::{self, Door, Gateway, Listener};
 use crate::model::name::{PlatformId, ServiceName};
 use crate::model::platform::{Platform, ServiceSpec};
-use crate::runtime::{CallerIdentity, RuntimeKind, Underlay, process};
+use crate::runtime::{CallerIdentity, RuntimeKind, Underlay};
 
 /// The internal side of a running platform.
 pub struct Wiring {
@@ -88,8 +88,8 @@ impl Wiring {
 
 fn directory(underlay: Underlay) -> Directory {
     let data = match underlay.callers {
-        CallerIdentity::SourceAddress => None,
-        CallerIdentity::PortPerCall => Some(process::data_folder as _),
+        CallerIdentity::SourceAddress => DataHome::Mount,
+        CallerIdentity::PortPerCall => DataHome::Host,
     };
     Directory { callers: underlay.callers, door: underlay.door, ports: BTreeMap::new(), data }
 }

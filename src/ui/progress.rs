@@ -23,18 +23,16 @@ pub enum BuildOutput {
 pub struct Progress<'a> {
     printer: &'a Printer,
     build_output: BuildOutput,
-    lines: BTreeMap<String, Line>,
-}
-
-struct Line {
-    bar: Option<ProgressBar>,
-    begun: Instant,
+    /// The moving line of each service, on a terminal.
+    lines: BTreeMap<String, ProgressBar>,
+    /// When the first step about each subject began.
+    begun: BTreeMap<String, Instant>,
 }
 
 impl<'a> Progress<'a> {
     #[must_use]
     pub fn new(printer: &'a Printer, build_output: BuildOutput) -> Self {
-        Self { printer, build_output, lines: BTreeMap::new() }
+        Self { printer, build_output, lines: BTreeMap::new(), begun: BTreeMap::new() }
     }
 
     pub fn show(&mut self, event: &Event) {
@@ -68,9 +66,9 @@ impl<'a> Progress<'a> {
             StepKind::Remove => "stopping",
             StepKind::Admit | StepKind::Withdraw => return,
         };
+        self.begun.entry(subject.to_owned()).or_insert_with(Instant::now);
         let message = format!("{subject}: {doing}");
-        let bar = self.line(service).bar.clone();
-        match bar {
+        match self.line(service) {
             Some(bar) => bar.set_message(message),
             // Without a terminal only the long step is announced; the others soon tell of themselves.
             None if step == StepKind::Build => self.note(Style::Dim, &message),
@@ -79,14 +77,23 @@ impl<'a> Progress<'a> {
     }
 
     fn step_finished(&mut self, service: &str, step: StepKind, subject: &str) {
-        let took = duration(self.line(service).begun.elapsed());
+        let took = |begun: Option<Instant>| duration(begun.map(|begun| begun.elapsed()).unwrap_or_default());
         match step {
-            StepKind::Admit => self.settle(service, Style::Good, &format!("{subject} ready ({took})")),
-            StepKind::Remove => self.settle(service, Style::Dim, &format!("{subject} removed ({took})")),
-            StepKind::Build if !self.printer.is_moving() => {
-                self.note(Style::Dim, &format!("{subject}: built ({took})"))
+            StepKind::Build => {
+                let took = took(self.begun.remove(subject));
+                if !self.printer.is_moving() {
+                    self.note(Style::Dim, &format!("{subject}: built ({took})"));
+                }
             }
-            _ => {}
+            StepKind::Admit => {
+                let took = took(self.begun.remove(subject));
+                self.settle(service, Style::Good, &format!("{subject} ready ({took})"));
+            }
+            StepKind::Remove => {
+                let took = took(self.begun.remove(subject));
+                self.settle(service, Style::Dim, &format!("{subject} removed ({took})"));
+            }
+            StepKind::Start | StepKind::AwaitReady | StepKind::Withdraw | StepKind::Drain => {}
         }
     }
 
@@ -109,7 +116,7 @@ impl<'a> Progress<'a> {
 
     fn build_line(&mut self, service: &str, line: &str) {
         let line = escape_control(line);
-        match (self.line(service).bar.clone(), self.build_output) {
+        match (self.line(service), self.build_output) {
             (_, BuildOutput::Shown) => self.note(Style::Dim, &format!("{service} | {line}")),
             (Some(bar), BuildOutput::Hidden) => bar.set_message(format!("{service}: building: {line}")),
             (None, BuildOutput::Hidden) => {}
@@ -118,7 +125,7 @@ impl<'a> Progress<'a> {
 
     /// Ends a service's moving line and leaves a still one in its place.
     fn settle(&mut self, service: &str, style: Style, message: &str) {
-        if let Some(bar) = self.lines.remove(service).and_then(|line| line.bar) {
+        if let Some(bar) = self.lines.remove(service) {
             bar.finish_and_clear();
         }
         self.note(style, message);
@@ -133,20 +140,18 @@ impl<'a> Progress<'a> {
         self.printer.say(&format!("  {} {message}", self.printer.paint(style, mark)));
     }
 
-    fn line(&mut self, service: &str) -> &Line {
+    /// The service's moving line; `None` where nothing moves.
+    fn line(&mut self, service: &str) -> Option<ProgressBar> {
         let printer = self.printer;
-        self.lines.entry(service.to_owned()).or_insert_with(|| Line {
-            bar: printer.is_moving().then(|| moving_line(printer)),
-            begun: Instant::now(),
-        })
+        printer
+            .is_moving()
+            .then(|| self.lines.entry(service.to_owned()).or_insert_with(|| moving_line(printer)).clone())
     }
 }
 
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
-        for line in self.lines.values() {
-            line.bar.as_ref().inspect(|bar| bar.finish_and_clear());
-        }
+        self.lines.values().for_each(ProgressBar::finish_and_clear);
     }
 }
 
