@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use super::{describe, doctor, down, exec, logs, new, ps, routes, scale, shell, token, up, user};
+use super::{check, describe, doctor, down, exec, logs, new, ps, routes, scale, shell, token, up, user};
 use crate::model::exit::ExitCode;
 use crate::ops::{Context, OpsError};
 use crate::ui::printer::{Color, Format, Printer};
@@ -81,6 +81,8 @@ pub enum Command {
     /// Manage the accounts of the embedded auth
     #[command(subcommand)]
     User(user::User),
+    /// Check the manifest and every service.toml, without starting anything
+    Check(check::Args),
     /// Check what msctl needs, and say what is missing
     Doctor(doctor::Args),
     /// Print the completions for a shell
@@ -138,6 +140,7 @@ async fn dispatch(command: Command, context: &Context, printer: &Printer) -> Res
         Command::Exec(args) => exec::run(args, context).await,
         Command::Token(token) => token::run(token, context, printer),
         Command::User(user) => user::run(user, context, printer).await,
+        Command::Check(args) => check::run(&args, context, printer),
         Command::Doctor(args) => doctor::run(&args, context, printer).await,
         Command::Completions(args) => shell::run(&args, Cli::command(), printer),
         Command::Host(args) => up::run_host(&args, context).await,

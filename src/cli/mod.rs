@@ -6,6 +6,7 @@
 
 pub mod command;
 
+mod check;
 mod describe;
 mod doctor;
 mod down;

@@ -1,6 +1,7 @@
 //! From the manifest to what planning compares: build digests, environments, hashes.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -76,7 +77,11 @@ fn wanted(
 /// type in it is plain data whose `Debug` shows all of it.
 fn hash(parts: &impl std::fmt::Debug) -> SpecHash {
     let digest = Sha256::digest(format!("{parts:?}").as_bytes());
-    SpecHash(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    let hex = digest.iter().take(16).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}"); // writing to a string does not fail
+        hex
+    });
+    SpecHash(hex)
 }
 
 /// Everything that the runtime needs for one instance of a wanted service.

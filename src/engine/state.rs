@@ -295,7 +295,9 @@ impl State {
         if due.is_empty() {
             return Vec::new();
         }
-        due.into_iter().for_each(|trouble| trouble.retry_at = None);
+        for trouble in due {
+            trouble.retry_at = None;
+        }
         self.reconcile_soon()
     }
 }

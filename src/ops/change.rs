@@ -43,9 +43,10 @@ pub async fn restart(
 ) -> Result<Outcome, OpsError> {
     let platform = context.load()?;
     let named = known_services(&platform, services)?;
-    let chosen: BTreeSet<String> = match named.is_empty() {
-        true => platform.services.keys().map(ToString::to_string).collect(),
-        false => named.iter().map(ToString::to_string).collect(),
+    let chosen: BTreeSet<String> = if named.is_empty() {
+        platform.services.keys().map(ToString::to_string).collect()
+    } else {
+        named.iter().map(ToString::to_string).collect()
     };
     let messages = context.client(&platform)?.change(&Change::Restart { services: chosen }).await?;
     follow(messages, tell).await

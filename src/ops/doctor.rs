@@ -142,7 +142,7 @@ fn tools(platform: Option<&Platform>) -> Vec<(&'static str, &'static [&'static s
                 Build::Pack { command, .. } => Some(command.as_str()),
                 Build::Dockerfile { .. } | Build::Image { .. } => None,
             };
-            packed.into_iter().chain(service.process.iter().flat_map(|recipe| recipe.build.as_deref()))
+            packed.into_iter().chain(service.process.iter().filter_map(|recipe| recipe.build.as_deref()))
         });
         commands.into_iter().any(|command| command.split_whitespace().any(|part| part.contains(word)))
     };

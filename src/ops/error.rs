@@ -77,8 +77,9 @@ impl OpsError {
             Self::Manifest(ManifestError::Invalid(_))
             | Self::Name(_)
             | Self::Scope(_)
-            | Self::Argument { .. } => ExitCode::Usage,
-            Self::NoSuchService { .. } | Self::NeedsYes => ExitCode::Usage,
+            | Self::Argument { .. }
+            | Self::NoSuchService { .. }
+            | Self::NeedsYes => ExitCode::Usage,
             Self::Folder(FolderError::Locked { .. }) => ExitCode::Conflict,
             Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
             Self::Start(error) => error.exit_code(),
@@ -114,7 +115,6 @@ impl OpsError {
         }
     }
 
-    #[must_use]
     pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }

@@ -52,7 +52,7 @@ pub async fn logs(
     }
     // Following starts where each instance's past ends, so the past is read first and once.
     let entries = merge(past, request.query.tail);
-    if !entries.iter().all(|entry| take(entry)) || !request.query.follow {
+    if !entries.iter().all(&mut *take) || !request.query.follow {
         return Ok(());
     }
     follow(&runtimes, &services, seen, take).await

@@ -105,8 +105,9 @@ impl Action {
             Self::Start(instance)
             | Self::AwaitReady(instance)
             | Self::Admit(instance)
-            | Self::Withdraw(instance) => Some(instance),
-            Self::Drain { instance, .. } | Self::Remove { instance, .. } => Some(instance),
+            | Self::Withdraw(instance)
+            | Self::Drain { instance, .. }
+            | Self::Remove { instance, .. } => Some(instance),
         }
     }
 }
@@ -126,8 +127,8 @@ impl fmt::Display for Plan {
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let widths = [width(0), width(1), width(2), width(3)];
         for [after, id, subject, action, cause] in &rows {
-            let [a, i, s, c] = widths;
-            writeln!(f, "{after:<a$} {id:<i$} {subject:<s$}  {action:<c$}  {cause}")?;
+            let [w0, w1, w2, w3] = widths;
+            writeln!(f, "{after:<w0$} {id:<w1$} {subject:<w2$}  {action:<w3$}  {cause}")?;
         }
         Ok(())
     }

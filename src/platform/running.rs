@@ -68,9 +68,8 @@ impl StartError {
                 "stop that process, or set another address under [gateway] listen in msctl.toml".to_owned(),
             ),
             Self::Admin { .. } => Some("set MSCTL_STATE_DIR to a folder with a short path".to_owned()),
-            Self::Auth(_) => None,
             Self::Runtime(error) => error.hint().map(str::to_owned),
-            Self::Door(_) => None,
+            Self::Auth(_) | Self::Door(_) => None,
         }
     }
 }
@@ -105,7 +104,7 @@ impl Running {
         let gateway = Gateway::new(traffic.tables(), auth.verifier(), embedded(&auth));
         let house =
             House { gateway: gateway.clone(), auth, shutdown: shutdown.clone(), tasks: tasks.clone() };
-        let wiring = Arc::new(Wiring::new(underlay, folder.process(), house));
+        let wiring = Arc::new(Wiring::new(&underlay, folder.process(), house));
         wiring.prepare(&platform).await.map_err(StartError::Door)?;
         let bus = Arc::new(Bus::default());
         let engine = Engine::start(EngineParts {

@@ -39,7 +39,7 @@ pub struct House {
 impl Wiring {
     /// `state` is the runtime's folder, which local processes keep their data below.
     #[must_use]
-    pub fn new(underlay: Underlay, state: PathBuf, house: House) -> Self {
+    pub fn new(underlay: &Underlay, state: PathBuf, house: House) -> Self {
         Self { directory: Mutex::new(directory(underlay)), state, house: Some(house) }
     }
 
@@ -51,7 +51,7 @@ impl Wiring {
             RuntimeKind::Docker => CallerIdentity::SourceAddress,
             RuntimeKind::Process | RuntimeKind::Fake => CallerIdentity::PortPerCall,
         };
-        Self { directory: Mutex::new(directory(Underlay { door, callers })), state, house: None }
+        Self { directory: Mutex::new(directory(&Underlay { door, callers })), state, house: None }
     }
 
     fn directory(&self) -> MutexGuard<'_, Directory> {
@@ -86,7 +86,7 @@ impl Wiring {
     }
 }
 
-fn directory(underlay: Underlay) -> Directory {
+fn directory(underlay: &Underlay) -> Directory {
     let data = match underlay.callers {
         CallerIdentity::SourceAddress => DataHome::Mount,
         CallerIdentity::PortPerCall => DataHome::Host,

@@ -53,6 +53,8 @@ pub async fn launch(
     let port = world.free_port()?;
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]).current_dir(folder).env_clear().envs(inherited);
+    // Only the gateway is to be reached from elsewhere; a program that knows HOST keeps to itself.
+    command.env("HOST", "127.0.0.1");
     command.envs(spec.environment.iter().cloned()).env("PORT", port.to_string());
     command.envs(labels::to_variables(&world.platform, spec, port));
     attach_output(&mut command, &folders::log_file(&world.state, &spec.name))?;
