@@ -137,9 +137,15 @@ impl World {
 }
 
 fn check(world: &World, expected: &str) {
-    let text: String =
-        world.plan().to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    assert_eq!(text, expected);
+    let text = world.plan().to_string();
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    assert_eq!(
+        lines.join(
+            "
+"
+        ),
+        expected.trim_end()
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@
 //!
 //! Reading order: [`catalogue`] (which templates there are), [`template`] (what one says),
 //! [`variables`] (what may be asked of the user), [`new`] (the two plans), [`render`],
-//! [`file_plan`] (the result), [`write`] (the only part that changes a disk), [`source`] (where
+//! [`file_plan`] (the result), [`mod@write`] (the only part that changes a disk), [`source`] (where
 //! template files come from), [`quote`] (helpers for templates), [`error`].
 
 pub mod catalogue;
