@@ -34,6 +34,12 @@ pub enum AuthError {
     Store(#[from] StoreError),
 }
 
+/// Deletes every account and session of a platform, for good; its key stays, so that services need
+/// not learn a new one. Says whether there were any.
+pub fn delete_accounts(folder: &Path) -> Result<bool, AuthError> {
+    Ok(Store::delete(&folder.join(DATABASE))?)
+}
+
 /// Keys, tokens and accounts of one platform.
 pub struct Auth {
     signer: Signer,

@@ -34,5 +34,5 @@ pub mod facade;
 mod base64;
 mod random;
 
-pub use facade::{Auth, AuthError, AuthOptions};
+pub use facade::{Auth, AuthError, AuthOptions, delete_accounts};
 pub use issue::{Signer, TokenRequest};

@@ -15,10 +15,10 @@ use crate::ui::progress::{BuildOutput, Progress};
 #[command(after_help = "\
 Examples:
   msctl down                    stop and remove everything but the services' data
-  msctl down --volumes --yes    their data too
+  msctl down --volumes --yes    their data and the accounts too
   msctl down --plan             show what would be removed")]
 pub struct Args {
-    /// Delete the services' data too, for good
+    /// Delete the services' data and the accounts too, for good
     #[arg(long, env = "MSCTL_VOLUMES")]
     volumes: bool,
     /// Show what would be removed, and remove nothing
@@ -44,6 +44,9 @@ pub async fn run(args: &Args, context: &Context, printer: &Printer) -> Result<Ex
     let removed = down::down(context, data, &mut |event| progress.show(event)).await?;
     drop(progress);
     printer.say(&format!("{}; nothing of it is left", printer.paint(Style::Good, &summary(&removed))));
+    if removed.accounts {
+        printer.say("the accounts are deleted");
+    }
     if !removed.kept.is_empty() {
         let names: Vec<String> = removed.kept.iter().map(|resource| resource.name.clone()).collect();
         printer.say(&format!("the services' data is kept: {}", names.join(", ")));

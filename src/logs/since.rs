@@ -14,7 +14,7 @@ pub struct SinceError(String);
 /// When the text is neither.
 pub fn parse_since(text: &str, now: SystemTime) -> Result<SystemTime, SinceError> {
     if let Ok(ago) = humantime::parse_duration(text) {
-        return Ok(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH));
+        return Ok(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH).max(SystemTime::UNIX_EPOCH));
     }
     humantime::parse_rfc3339_weak(text).map_err(|_| SinceError(text.to_owned()))
 }

@@ -11,6 +11,7 @@ use super::error::OpsError;
 use super::target;
 use crate::admin::Message;
 use crate::admin::client::{Client, ClientError};
+use crate::auth;
 use crate::model::observed::{Observed, Resource, ResourceKind};
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
@@ -25,6 +26,8 @@ pub struct Removed {
     pub resources: Vec<Resource>,
     /// Kept on purpose: the services' data.
     pub kept: Vec<Resource>,
+    /// Whether the accounts of the embedded auth were deleted.
+    pub accounts: bool,
 }
 
 /// # Errors
@@ -37,6 +40,10 @@ pub async fn down(context: &Context, data: DataFate, tell: EventSink<'_>) -> Res
     let _lock = lock_when_free(&folder).await?;
     for runtime in target::all(context, &platform, &folder).await? {
         clear(&platform, &folder, &runtime, data, &mut removed, tell).await?;
+    }
+    folder.forget_runtime();
+    if data == DataFate::Delete {
+        removed.accounts = auth::delete_accounts(&folder.auth())?;
     }
     Ok(removed)
 }

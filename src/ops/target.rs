@@ -9,7 +9,7 @@ use crate::model::platform::Platform;
 use crate::platform::folder::StateFolder;
 use crate::runtime::docker::Docker;
 use crate::runtime::process::Process;
-use crate::runtime::{Runtime, RuntimeError};
+use crate::runtime::{Runtime, RuntimeError, RuntimeKind};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,7 +59,7 @@ pub async fn choose(
 /// an engine answers.
 ///
 /// # Errors
-/// When the process runtime's folder cannot be used.
+/// When the engine that was named, or that the platform ran on last, does not answer.
 pub async fn all(
     context: &Context,
     platform: &Platform,
@@ -68,11 +68,15 @@ pub async fn all(
     let mut runtimes = Vec::new();
     match docker(context, platform).await {
         Ok(runtime) => runtimes.push(runtime),
-        Err(error) if context.docker_host.is_some() => return Err(error.into()),
+        Err(error) if context.docker_host.is_some() || ran_on_docker(folder) => return Err(error.into()),
         Err(_) => {}
     }
     runtimes.push(process(platform, folder)?);
     Ok(runtimes)
+}
+
+fn ran_on_docker(folder: &StateFolder) -> bool {
+    folder.last_runtime().is_some_and(|last| last == RuntimeKind::Docker.to_string())
 }
 
 async fn docker(context: &Context, platform: &Platform) -> Result<Arc<dyn Runtime>, RuntimeError> {

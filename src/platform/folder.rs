@@ -88,6 +88,30 @@ impl StateFolder {
         self.path.join("platform.log")
     }
 
+    /// Notes where the platform runs, so that what it left there is not overlooked once that place
+    /// does not answer. Nothing else depends on it.
+    pub fn remember_runtime(&self, runtime: &str) {
+        if let Err(error) = std::fs::write(self.runtime_file(), runtime) {
+            tracing::warn!(%error, "could not note the runtime");
+        }
+    }
+
+    /// Forgets it: nothing is left there.
+    pub fn forget_runtime(&self) {
+        // Not being there is just as good.
+        let _ = std::fs::remove_file(self.runtime_file());
+    }
+
+    /// Where the platform ran last, unless it has been taken down since.
+    #[must_use]
+    pub fn last_runtime(&self) -> Option<String> {
+        std::fs::read_to_string(self.runtime_file()).ok()
+    }
+
+    fn runtime_file(&self) -> PathBuf {
+        self.path.join("runtime")
+    }
+
     fn lock_file(&self) -> PathBuf {
         self.path.join("lock")
     }

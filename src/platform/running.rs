@@ -98,6 +98,7 @@ impl Running {
         let admin = server::bind(&socket).map_err(|source| StartError::Admin { path: socket, source })?;
         let auth = Arc::new(open_auth(&platform, folder).await?);
         let underlay = runtime.prepare().await?;
+        folder.remember_runtime(&runtime.kind().to_string());
 
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let traffic = Arc::new(Traffic::new(Arc::clone(&platform)));
