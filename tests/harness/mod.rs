@@ -1,6 +1,10 @@
 //! What the tests share: programs to run, and engines to run them on.
 
 pub mod engine;
+pub mod http;
 pub mod image;
+pub mod msctl;
+pub mod plain;
+pub mod platform;
 pub mod responder;
 pub mod wait;

@@ -13,3 +13,17 @@ pub async fn eventually<T>(deadline: Duration, what: &str, check: impl AsyncFn()
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// The same for plain code, which waits for processes.
+#[expect(clippy::disallowed_methods, reason = "nothing tells of another process's output")]
+#[track_caller]
+pub fn until<T>(deadline: Duration, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = check() {
+            return answer;
+        }
+        assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

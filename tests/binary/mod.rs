@@ -1,0 +1,3 @@
+//! The msctl binary as people and scripts run it, mostly on local processes.
+
+mod running;
