@@ -30,6 +30,8 @@ pub enum StoreError {
     Newer { path: PathBuf, found: usize, known: usize },
     #[error("move the damaged database {} aside: {source}", path.display())]
     Quarantine { path: PathBuf, source: std::io::Error },
+    #[error("delete {}: {source}", path.display())]
+    Delete { path: PathBuf, source: std::io::Error },
     #[error("{action} in {}: {source}", path.display())]
     Sqlite { action: &'static str, path: PathBuf, source: rusqlite::Error },
 }
@@ -59,6 +61,21 @@ impl Store {
             Err(error) if is_damage(&error) => Self::start_afresh(path),
             connection => Ok(Self { connection: Mutex::new(connection?), path, quarantined: None }),
         }
+    }
+
+    /// Deletes the database at `path`, for good. Says whether there was one.
+    pub fn delete(path: &Path) -> Result<bool, StoreError> {
+        let mut was_there = false;
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = path.as_os_str().to_owned();
+            file.push(suffix);
+            match std::fs::remove_file(&file) {
+                Ok(()) => was_there = true,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(StoreError::Delete { path: file.into(), source }),
+            }
+        }
+        Ok(was_there)
     }
 
     /// A database that lives as long as the value. For tests.
