@@ -32,6 +32,9 @@ use crate::runtime::{Runtime, RuntimeError};
 /// How many commands may wait for the loop. Each caller waits for its answer, so few ever do.
 const COMMAND_QUEUE: usize = 64;
 
+/// How often a stop looks whether something has come up after all.
+const STOP_ROUNDS: usize = 3;
+
 /// How long the loop rests at most; whatever falls due with time is noticed then at the latest.
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
@@ -152,9 +155,7 @@ struct Driver {
     executor: Arc<Executor>,
     wiring: Arc<dyn Wiring>,
     /// The reconcile under way, if any. Aborted when the platform stops.
-    reconcile: Option<JoinHandle<()>>,
-    reports: mpsc::Sender<Input>,
-    incoming: mpsc::Receiver<Input>,
+    reconcile: Option<JoinHandle<Input>>,
     waiting: Vec<oneshot::Sender<Outcome>>,
     busy_since: Instant,
 }
@@ -170,15 +171,12 @@ impl Driver {
             announcer: parts.announcer,
             failure_logs: parts.failure_logs,
         };
-        let (reports, incoming) = mpsc::channel(1);
         Self {
             state: State::default(),
             observer,
             executor: Arc::new(executor),
             wiring: parts.wiring,
             reconcile: None,
-            reports,
-            incoming,
             waiting: Vec::new(),
             busy_since: Instant::now(),
         }
@@ -214,18 +212,27 @@ impl Driver {
                     None => return,
                 },
                 Some(look) = looks.recv() => self.look(look),
-                Some(report) = self.incoming.recv() => report,
+                report = finished(&mut self.reconcile) => report,
                 () = sleep_until(rest), if !self.state.is_executing() => Input::Tick,
             };
+            let was_idle = !self.state.is_executing();
             for effect in self.state.step(input, Instant::now()) {
                 self.obey(effect);
+            }
+            if was_idle && self.state.is_executing() {
+                self.busy_since = Instant::now();
             }
         }
     }
 
     fn look(&self, look: Result<Arc<Observed>, RuntimeError>) -> Input {
         match look {
-            Ok(observed) => Input::Observed { observed, catalog: self.executor.traffic.catalog() },
+            // Not the look that woke us: an instance may have been started, seen and admitted since.
+            // Whatever this catalog routes to was seen before, so a look read after it shows it.
+            Ok(_) => {
+                let catalog = self.executor.traffic.catalog();
+                Input::Observed { observed: self.observer.latest(), catalog }
+            }
             Err(error) => Input::Unseen(error.into()),
         }
     }
@@ -240,26 +247,19 @@ impl Driver {
     }
 
     fn start_reconcile(&mut self) {
-        let Some(order) = Order::from_state(&self.state) else {
-            return;
-        };
-        if self.reconcile.is_none() {
-            self.busy_since = Instant::now();
-        }
-        let (executor, wiring, reports) =
-            (Arc::clone(&self.executor), Arc::clone(&self.wiring), self.reports.clone());
+        let order = Order::from_state(&self.state);
+        let (executor, wiring) = (Arc::clone(&self.executor), Arc::clone(&self.wiring));
         self.reconcile = Some(tokio::spawn(async move {
-            let input = match order.reconcile(&executor, wiring.as_ref()).await {
+            // Nobody has asked for anything yet: nothing is done.
+            let Some(order) = order else { return Input::Executed(Report::default()) };
+            match order.reconcile(&executor, wiring.as_ref()).await {
                 Ok(report) => Input::Executed(report),
                 Err(failure) => Input::Blind(failure),
-            };
-            // A closed channel means that the loop has ended; nobody needs the report then.
-            let _ = reports.send(input).await;
+            }
         }));
     }
 
     fn settle(&mut self) {
-        self.reconcile = None;
         let outcome = self.outcome();
         self.executor.announcer.announce(EventKind::Settled {
             ready: outcome.ready.clone(),
@@ -313,11 +313,32 @@ impl Driver {
             // Only its end matters: aborted, panicked or done are all the same here.
             let _ = reconcile.await;
         }
-        match let_go(&self.executor, self.state.platform.as_deref()).await {
-            Ok(report) => report,
-            Err(failure) => Report { unseen: Some(failure), ..Report::default() },
+        for _ in 0..STOP_ROUNDS {
+            match let_go(&self.executor, self.state.platform.as_deref()).await {
+                Ok(report) if !report.failed.is_empty() => return report,
+                Ok(_) => {}
+                Err(failure) => return Report { unseen: Some(failure), ..Report::default() },
+            }
+            // A start that was given up may still have been on its way to the engine.
+            match self.observer.refresh().await {
+                Ok(observed) if !observed.instances.is_empty() => {}
+                _ => break,
+            }
         }
+        Report::default()
     }
+}
+
+/// The end of the reconcile under way; never, while there is none. Dropping the wait loses nothing:
+/// the task goes on and keeps its result.
+async fn finished(reconcile: &mut Option<JoinHandle<Input>>) -> Input {
+    let Some(task) = reconcile else { return std::future::pending().await };
+    let ended = task.await;
+    *reconcile = None;
+    // Aborting takes the handle away first, so this is a panic: a bug, which must not stop the loop.
+    ended.unwrap_or_else(|error| {
+        Input::Blind(Failure { message: format!("msctl itself failed: {error}"), ..Failure::default() })
+    })
 }
 
 /// Withdraws, drains, stops and removes every instance of the platform.
@@ -374,7 +395,11 @@ impl Order {
 
     async fn reconcile(mut self, executor: &Executor, wiring: &dyn Wiring) -> Result<Report, Failure> {
         let builder = executor.builder(&self.platform);
-        wiring.prepare(&self.platform).await.map_err(|message| Failure { message, ..Failure::default() })?;
+        if let Err(message) = wiring.prepare(&self.platform).await {
+            let failure = Failure { message, ..Failure::default() };
+            let failed = self.platform.services.keys().map(|service| (service.clone(), failure.clone()));
+            return Ok(Report { failed: failed.collect(), ..Report::default() });
+        }
         let (plan, wish) = self.plan(executor, &builder).await?;
         executor.announcer.announce(EventKind::Planned {
             steps: plan.steps.len(),
