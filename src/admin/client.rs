@@ -104,7 +104,7 @@ impl Client {
         let stream = UnixStream::connect(&self.socket).await.map_err(|_| ClientError::NotRunning)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| self.broken(&error))?;
+            .map_err(|_| ClientError::NotRunning)?;
         // The connection ends with the response body; its errors show there.
         tokio::spawn(connection);
         let request = Request::builder()
@@ -116,7 +116,8 @@ impl Client {
             .map_err(|error| self.broken(&error))?;
         let answered = tokio::time::timeout(ANSWER_LIMIT, sender.send_request(request)).await;
         let no_answer = format!("no answer within {}", humantime::format_duration(ANSWER_LIMIT));
-        let response = answered.map_err(|_| self.broken(&no_answer))?.map_err(|error| self.broken(&error))?;
+        // A connection that ends without an answer is a process that has just ended.
+        let response = answered.map_err(|_| self.broken(&no_answer))?.map_err(|_| ClientError::NotRunning)?;
         match response.status() {
             StatusCode::OK => Ok(response),
             status => Err(ClientError::Unexpected { status }),

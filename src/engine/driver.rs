@@ -25,7 +25,7 @@ use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
-use crate::model::status::ServiceStatus;
+use crate::model::status::{ServiceState, ServiceStatus};
 use crate::plan::{Leaving, Plan, Policy, plan};
 use crate::runtime::{Runtime, RuntimeError};
 
@@ -297,6 +297,9 @@ impl Driver {
         let catalog = self.executor.traffic.catalog();
         let mut statuses = status::of(platform, &self.observer.latest(), Some(&catalog), &self.state.scale);
         for service in &mut statuses {
+            if service.instances.is_empty() && !self.state.is_asked_for(&service.name) {
+                service.state = ServiceState::Stopped;
+            }
             let trouble = self.state.failures.iter().find(|(name, _)| name.as_str() == service.name);
             if let Some((_, trouble)) = trouble {
                 status::add_trouble(service, trouble.count, CRASH_LOOP, &trouble.failure);

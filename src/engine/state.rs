@@ -148,6 +148,12 @@ impl State {
         platform.services.keys().filter(is_held).cloned().collect()
     }
 
+    /// Whether somebody has asked for this service to run.
+    #[must_use]
+    pub fn is_asked_for(&self, service: &str) -> bool {
+        self.active.as_ref().is_none_or(|active| active.iter().any(|name| name.as_str() == service))
+    }
+
     /// When the next service that failed is due for another try.
     #[must_use]
     pub fn next_retry(&self) -> Option<Instant> {

@@ -45,9 +45,16 @@ fn of_service(
         replicas,
         failures: 0,
         problem: None,
-        routes: service.routes.iter().map(|route| route.prefix.to_string()).collect(),
+        routes: prefixes(service),
         instances: seen.iter().map(|instance| of_instance(instance, serves(instance))).collect(),
     }
+}
+
+/// Each prefix once, though several routes may share it.
+fn prefixes(service: &ServiceSpec) -> Vec<String> {
+    let mut prefixes: Vec<String> = service.routes.iter().map(|route| route.prefix.to_string()).collect();
+    prefixes.dedup();
+    prefixes
 }
 
 fn state(replicas: Replicas, seen: &[&ObservedInstance], catalog: Option<&Catalog>) -> ServiceState {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 
 use super::bus::Bus;
 use super::folder::StateFolder;
@@ -40,5 +40,9 @@ pub async fn let_go(
         }
     };
     drop(letting_go);
+    // What the last steps told is still in the stream.
+    while let Some(Some(event)) = events.next().now_or_never() {
+        note(&event);
+    }
     Ok((report.into(), removed))
 }
