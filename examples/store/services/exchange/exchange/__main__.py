@@ -24,7 +24,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.run(
         make_app(settings, log),
-        host="0.0.0.0",
+        host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,

@@ -18,6 +18,7 @@ class SettingsError(Exception):
 class Settings:
     service: str
     generation: str
+    host: str
     port: int
     log_level: str
     rates: RateTable
@@ -33,6 +34,7 @@ class Settings:
         return cls(
             service=environment.get("SERVICE_NAME", "exchange"),
             generation=environment.get("SERVICE_GENERATION", "0"),
+            host=environment.get("HOST", "0.0.0.0"),
             port=port,
             log_level=environment.get("LOG_LEVEL", "info").lower(),
             rates=rates,

@@ -25,5 +25,5 @@ async function stop(): Promise<void> {
 process.once("SIGTERM", () => void stop());
 process.once("SIGINT", () => void stop());
 
-await server.listen({ host: "0.0.0.0", port: settings.port });
+await server.listen({ host: settings.host, port: settings.port });
 server.log.info({ generation: settings.generation }, "listening");

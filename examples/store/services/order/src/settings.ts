@@ -3,6 +3,7 @@
 export interface Settings {
   readonly service: string;
   readonly generation: string;
+  readonly host: string;
   readonly port: number;
   readonly database: string;
   readonly productUrl: string;
@@ -19,6 +20,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   return {
     service: environment["SERVICE_NAME"] ?? "order",
     generation: environment["SERVICE_GENERATION"] ?? "0",
+    host: environment["HOST"] ?? "0.0.0.0",
     port: Number(environment["PORT"] ?? 8080),
     database: fileOf(environment["DATABASE_URL"] ?? "sqlite:order.db"),
     productUrl: environment["PRODUCT_URL"] ?? "http://127.0.0.1:8081",

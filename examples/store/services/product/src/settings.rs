@@ -1,6 +1,6 @@
 //! What the platform tells this service through its environment, read once.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::log::Level;
@@ -17,12 +17,14 @@ pub struct Settings {
 impl Settings {
     /// Every variable has a default that suits a developer who starts the program by hand.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let host =
+            variable("HOST").and_then(|text| text.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let port = variable("PORT").and_then(|text| text.parse().ok()).unwrap_or(8080);
         let database = variable("DATABASE_URL").unwrap_or_else(|| "sqlite:product.db".to_owned());
         Self {
             service: variable("SERVICE_NAME").unwrap_or_else(|| "product".to_owned()),
             generation: variable("SERVICE_GENERATION").unwrap_or_else(|| "0".to_owned()),
-            listen: SocketAddr::from(([0, 0, 0, 0], port)),
+            listen: SocketAddr::new(host, port),
             database: file_of(&database),
             log_level: variable("LOG_LEVEL").and_then(|text| text.parse().ok()).unwrap_or(Level::Info),
         }
