@@ -48,8 +48,12 @@ pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<Exi
     let request = logs::Request { services: args.services, query };
     let mut signals = Signals::listen()?;
     let mut broken = None;
+    let mut is_silent = !args.follow;
     let mut take = |entry: &Entry| match show(entry, args.format.format, printer) {
-        Ok(()) => true,
+        Ok(()) => {
+            is_silent = false;
+            true
+        }
         Err(error) => {
             broken = Some(error);
             false
@@ -58,6 +62,9 @@ pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<Exi
     tokio::select! {
         read = logs::logs(context, &request, &mut take) => read?,
         () = signals.next() => return Err(OpsError::Cancelled.into()),
+    }
+    if is_silent && broken.is_none() {
+        printer.say("nothing was printed, or nothing runs; see: msctl ps");
     }
     broken.map_or(Ok(ExitCode::Ok), |error| Err(error.into()))
 }

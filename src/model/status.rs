@@ -14,6 +14,9 @@ pub struct PlatformStatus {
     pub platform: String,
     /// `docker` or `process`.
     pub runtime: String,
+    /// Which engine that is, and why it was chosen; absent when the platform is not up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_reason: Option<String>,
     pub gateway: GatewayStatus,
     /// The process that serves the gateway; absent when none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -55,7 +55,9 @@ pub async fn examine(context: &Context) -> Vec<Finding> {
         }
         Ok(path) => match manifest::load(&path) {
             Ok(platform) => {
-                let detail = format!("{} with {} services", platform.id.name, platform.services.len());
+                let count = platform.services.len();
+                let noun = if count == 1 { "service" } else { "services" };
+                let detail = format!("{} with {count} {noun}", platform.id.name);
                 findings.push(Finding::new("platform", Verdict::Good, detail, None));
                 Some(platform)
             }

@@ -29,6 +29,7 @@ async fn status(context: &Context, platform: &Platform) -> Result<PlatformStatus
         schema: SCHEMA.to_owned(),
         platform: platform.id.name.to_string(),
         runtime: "none".to_owned(),
+        runtime_reason: None,
         gateway: GatewayStatus { url: None },
         pid: None,
         services: Vec::new(),

@@ -7,6 +7,7 @@ use super::error::OpsError;
 use crate::model::name::{PlatformId, Worktree};
 use crate::model::platform::Platform;
 use crate::platform::folder::StateFolder;
+use crate::platform::running::Ground;
 use crate::runtime::docker::Docker;
 use crate::runtime::process::Process;
 use crate::runtime::{Runtime, RuntimeError, RuntimeKind};
@@ -21,12 +22,6 @@ pub enum RuntimeChoice {
     Process,
 }
 
-/// A runtime, and the sentence that says why it is this one.
-pub struct Target {
-    pub runtime: Arc<dyn Runtime>,
-    pub reason: String,
-}
-
 /// # Errors
 /// When the engine that was asked for does not answer. An address in DOCKER_HOST is asking.
 pub async fn choose(
@@ -34,22 +29,22 @@ pub async fn choose(
     platform: &Platform,
     folder: &StateFolder,
     choice: RuntimeChoice,
-) -> Result<Target, OpsError> {
+) -> Result<Ground, OpsError> {
     match choice {
         RuntimeChoice::Process => {
             let runtime = process(platform, folder)?;
-            Ok(Target { reason: "local processes, as asked".to_owned(), runtime })
+            Ok(Ground { reason: "local processes, as asked".to_owned(), runtime })
         }
         RuntimeChoice::Docker => {
             let runtime = docker(context, platform).await?;
-            Ok(Target { reason: format!("containers on {}", runtime.description()), runtime })
+            Ok(Ground { reason: format!("containers on {}", runtime.description()), runtime })
         }
         RuntimeChoice::Auto => match docker(context, platform).await {
-            Ok(runtime) => Ok(Target { reason: format!("containers on {}", runtime.description()), runtime }),
+            Ok(runtime) => Ok(Ground { reason: format!("containers on {}", runtime.description()), runtime }),
             Err(error) if context.docker_host.is_some() => Err(error.into()),
             Err(error) => {
                 let reason = format!("local processes, because {error}");
-                Ok(Target { reason, runtime: process(platform, folder)? })
+                Ok(Ground { reason, runtime: process(platform, folder)? })
             }
         },
     }

@@ -73,10 +73,10 @@ pub async fn plan(context: &Context, request: &Request) -> Result<String, OpsErr
         Err(ClientError::NotRunning) => {}
         Err(error) => return Err(error.into()),
     }
-    let target = target::choose(context, &platform, &folder, request.runtime).await?;
+    let ground = target::choose(context, &platform, &folder, request.runtime).await?;
     let only =
         only.map(|names| names.iter().map(|name| name.parse()).collect::<Result<_, _>>()).transpose()?;
-    Ok(preview::plan(platform, &folder, target.runtime, only).await?.to_string())
+    Ok(preview::plan(platform, &folder, ground.runtime, only).await?.to_string())
 }
 
 /// Brings the platform up and leaves it running without this process.
@@ -127,9 +127,10 @@ pub async fn attached(
         Err(error) => return Err(error.into()),
     };
     let starting = async {
-        let target = target::choose(context, &platform, &folder, request.runtime).await?;
-        let running = Running::start(Arc::clone(&platform), &folder, lock, target.runtime).await?;
-        Ok::<_, OpsError>((running, target.reason))
+        let ground = target::choose(context, &platform, &folder, request.runtime).await?;
+        let reason = ground.reason.clone();
+        let running = Running::start(Arc::clone(&platform), &folder, lock, ground).await?;
+        Ok::<_, OpsError>((running, reason))
     };
     let (running, reason) = tokio::select! {
         started = starting => started?,
@@ -193,7 +194,7 @@ async fn join(
     audience.greet(&Greeting {
         platform: status.platform,
         url: status.gateway.url.unwrap_or_default(),
-        runtime: status.runtime,
+        runtime: status.runtime_reason.unwrap_or(status.runtime),
         manner,
     });
     let messages = client.change(&Change::Apply { services: only }).await?;
@@ -232,6 +233,6 @@ async fn start_hosted(context: &Context, choice: RuntimeChoice) -> Result<Runnin
     let platform = Arc::new(context.load()?);
     let folder: StateFolder = context.state(&platform)?;
     let lock = folder.lock()?;
-    let target = target::choose(context, &platform, &folder, choice).await?;
-    Ok(Running::start(platform, &folder, lock, target.runtime).await?)
+    let ground = target::choose(context, &platform, &folder, choice).await?;
+    Ok(Running::start(platform, &folder, lock, ground).await?)
 }

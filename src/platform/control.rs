@@ -27,6 +27,8 @@ pub struct PlatformControl {
     pub bus: Arc<Bus>,
     /// The runtime's name.
     pub runtime: String,
+    /// Why it is this one.
+    pub runtime_reason: String,
     pub url: String,
     pub stop: CancellationToken,
     /// Cancelled with the first change: from then on somebody has asked for something.
@@ -40,6 +42,7 @@ impl Control for PlatformControl {
             schema: SCHEMA.to_owned(),
             platform: self.traffic.platform().id.name.to_string(),
             runtime: self.runtime.clone(),
+            runtime_reason: Some(self.runtime_reason.clone()),
             gateway: GatewayStatus { url: Some(self.url.clone()) },
             pid: Some(std::process::id()),
             services: self.engine.status().await.unwrap_or_default(),

@@ -74,6 +74,12 @@ impl StartError {
     }
 }
 
+/// Where the platform is to run, and the sentence that says why there.
+pub struct Ground {
+    pub runtime: Arc<dyn Runtime>,
+    pub reason: String,
+}
+
 pub struct Running {
     control: Arc<PlatformControl>,
     runtime: Arc<dyn Runtime>,
@@ -90,8 +96,9 @@ impl Running {
         platform: Arc<Platform>,
         folder: &StateFolder,
         lock: Lock,
-        runtime: Arc<dyn Runtime>,
+        ground: Ground,
     ) -> Result<Self, StartError> {
+        let Ground { runtime, reason } = ground;
         let listener = bind_gateway(platform.gateway.listen).await?;
         let address = listener.local_addr().unwrap_or(platform.gateway.listen);
         let socket = folder.socket();
@@ -120,6 +127,7 @@ impl Running {
             traffic,
             bus: Arc::clone(&bus),
             runtime: runtime.kind().to_string(),
+            runtime_reason: reason,
             url: format!("http://{address}"),
             stop: CancellationToken::new(),
             begun: CancellationToken::new(),
