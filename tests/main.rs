@@ -6,4 +6,5 @@ mod binary;
 mod contract;
 mod docker;
 mod harness;
+mod layering;
 mod packing;

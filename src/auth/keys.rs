@@ -237,7 +237,9 @@ mod tests {
     #[ignore = "a part of the test before it, which runs it in processes of its own"]
     fn one_start_of_several() {
         let folder = PathBuf::from(std::env::var_os("MSCTL_TEST_FOLDER").unwrap());
-        println!("\nkey {}", SigningKey::open(&folder).unwrap().id());
+        let key = SigningKey::open(&folder).unwrap();
+        std::io::Write::write_all(&mut std::io::stdout(), format!("\nkey {}\n", key.id()).as_bytes())
+            .unwrap();
     }
 
     #[test]

@@ -22,5 +22,6 @@ mod signals;
 mod token;
 mod up;
 mod user;
+mod values;
 
 pub use command::{Cli, run};

@@ -20,3 +20,6 @@ pub mod state;
 pub mod status;
 
 pub use driver::{Engine, EngineParts, Stopping, let_go, preview};
+
+#[cfg(test)]
+mod tests;

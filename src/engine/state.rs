@@ -191,6 +191,8 @@ impl State {
 
     fn reconcile_soon(&mut self) -> Vec<Effect> {
         match self.phase {
+            // Nobody has asked for anything yet, so nothing differs from it.
+            Phase::Idle if self.platform.is_none() => vec![Effect::Settled],
             Phase::Idle => {
                 self.phase = Phase::Executing;
                 vec![Effect::Reconcile]
@@ -210,37 +212,39 @@ impl State {
             *last = (*last).max(seen.name.generation);
         }
         let routed = catalog.endpoints().filter(|endpoint| endpoint.state == EndpointState::Ready);
-        let mut lost = false;
-        for endpoint in routed {
-            let state = find(observed, &endpoint.instance).map(|seen| seen.state);
-            if state.is_none_or(|state| !state.is_running()) {
-                effects.extend(self.lose(&endpoint.instance, state, now));
-                lost = true;
+        // Replicas that are lost together are one failure of their service.
+        let mut pauses: BTreeMap<&ServiceName, Duration> = BTreeMap::new();
+        for instance in routed.map(|endpoint| &endpoint.instance) {
+            let state = find(observed, instance).map(|seen| seen.state);
+            if state.is_some_and(InstanceState::is_running) {
+                continue;
             }
+            let how = state.map_or_else(|| "was removed".to_owned(), |state| state.to_string());
+            let pause =
+                pauses.entry(&instance.service).or_insert_with(|| self.count_loss(instance, &how, now));
+            effects.push(Effect::Forget(instance.clone()));
+            effects.push(Effect::Announce(EventKind::InstanceExited {
+                service: instance.service.to_string(),
+                instance: instance.to_string(),
+                state: how,
+                restart_in: Some(*pause),
+            }));
         }
-        if lost {
+        if !pauses.is_empty() {
             effects.extend(self.reconcile_soon());
         }
         effects
     }
 
-    /// An instance that took requests has stopped by itself.
-    fn lose(&mut self, instance: &InstanceName, state: Option<InstanceState>, now: Instant) -> Vec<Effect> {
+    /// Notes that an instance which took requests has stopped by itself.
+    fn count_loss(&mut self, instance: &InstanceName, how: &str, now: Instant) -> Duration {
         let service = &instance.service;
-        let how = state.map_or_else(|| "was removed".to_owned(), |state| state.to_string());
-        let failure = Failure { message: format!("{instance} {how}"), ..Failure::default() };
         let was_sound = self.serving_since.get(service).is_some_and(|since| now - *since >= SOUND_AFTER);
         if was_sound {
             self.failures.remove(service);
         }
-        let pause = self.count_failure(service, failure, now);
-        let exited = EventKind::InstanceExited {
-            service: service.to_string(),
-            instance: instance.to_string(),
-            state: how,
-            restart_in: Some(pause),
-        };
-        vec![Effect::Forget(instance.clone()), Effect::Announce(exited)]
+        let failure = Failure { message: format!("{instance} {how}"), ..Failure::default() };
+        self.count_failure(service, failure, now)
     }
 
     /// Notes a failure and says how long the service has to wait.
@@ -320,3 +324,6 @@ fn with_callees(platform: &Platform, names: BTreeSet<ServiceName>) -> BTreeSet<S
     }
     reached
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ pub enum Entrance {
 }
 
 /// How instances of this platform reach it, and each other through it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Directory {
     pub callers: CallerIdentity,
     pub door: IpAddr,

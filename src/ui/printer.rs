@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::text::escape_control;
 
 /// When to use colours, as asked for with `--color`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Color {
     #[default]
     Auto,
@@ -18,7 +18,7 @@ pub enum Color {
 }
 
 /// The form of a command's data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     #[default]
     Text,

@@ -1,0 +1,69 @@
+//! Changes to what runs, which nobody who sends requests should notice.
+
+use std::collections::BTreeMap;
+
+use super::fixtures::{name_of, names, of_version, service, with_replicas};
+use super::stage::Stage;
+
+#[tokio::test]
+async fn a_new_version_takes_over_before_the_old_one_leaves() {
+    let stage = Stage::new();
+    stage.deploy([with_replicas(service("order", &[]), 2)]).await;
+    stage.routes.count_anew();
+    stage.deploy([of_version(with_replicas(service("order", &[]), 2), 2)]).await;
+    stage.assert_serving("order.v2.1 order.v2.2").await;
+    assert_eq!(stage.fewest("order"), 2);
+    stage.journal.assert_order(&[
+        "=admit order.v2.1",
+        "+withdraw order.v1.1",
+        "=drain order.v1.1",
+        "+stop+remove order.v1.1",
+    ]);
+}
+
+#[tokio::test]
+async fn a_restart_rolls_through_all_replicas_without_a_gap() {
+    let stage = Stage::new();
+    stage.deploy([with_replicas(service("order", &[]), 2), service("product", &[])]).await;
+    stage.routes.count_anew();
+    let outcome = stage.engine.restart(names(&["order"])).await.unwrap();
+    assert!(outcome.failed.is_empty(), "{outcome:?}");
+    stage.assert_serving("order.v2.1 order.v2.2 product.v1.1").await;
+    assert_eq!(stage.fewest("order"), 2);
+}
+
+#[tokio::test]
+async fn scaling_adds_and_removes_instances_of_the_version_that_runs() {
+    let stage = Stage::new();
+    stage.deploy([service("order", &[])]).await;
+    for (replicas, expected) in
+        [(3, "order.v1.1 order.v1.2 order.v1.3"), (1, "order.v1.1"), (0, ""), (2, "order.v2.1 order.v2.2")]
+    {
+        let scale = BTreeMap::from([(name_of("order"), replicas)]);
+        let outcome = stage.engine.scale(scale).await.unwrap();
+        assert!(outcome.failed.is_empty(), "{outcome:?}");
+        stage.assert_serving(expected).await;
+    }
+}
+
+#[tokio::test]
+async fn a_scale_outlives_the_next_version() {
+    let stage = Stage::new();
+    stage.deploy([service("order", &[])]).await;
+    stage.engine.scale(BTreeMap::from([(name_of("order"), 2)])).await.unwrap();
+    stage.deploy([of_version(service("order", &[]), 2)]).await;
+    stage.assert_serving("order.v2.1 order.v2.2").await;
+}
+
+#[tokio::test]
+async fn a_change_that_comes_during_another_is_done_too() {
+    let stage = Stage::new();
+    let first = stage.apply([service("order", &[])]);
+    let second = stage.apply([of_version(service("order", &[]), 2), service("product", &[])]);
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!((first.ready.len(), second.ready.len()), (2, 2), "both are told how it ended");
+    assert!(second.failed.is_empty());
+    let product = "product.v1.1";
+    assert!(stage.existing().await.ends_with(product) && stage.routes.serving().ends_with(product));
+    assert_eq!(stage.existing().await, stage.routes.serving());
+}
