@@ -6,5 +6,6 @@ mod binary;
 mod contract;
 mod docker;
 mod harness;
+mod house;
 mod layering;
 mod packing;

@@ -1,0 +1,3 @@
+//! Rules of the house that no lint knows, over every file that git would track.
+
+mod tests;
