@@ -1,15 +1,16 @@
 //! The engine's stream of events, as calls to look again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::models::{EventMessage, EventMessageTypeEnum as Type};
 use bollard::query_parameters::{EventsOptionsBuilder, InspectContainerOptions};
 use futures_util::StreamExt;
-use futures_util::future::ready;
+use futures_util::future::{join_all, ready};
 use futures_util::stream::BoxStream;
 
 use super::Docker;
+use crate::model::name::ServiceName;
 use crate::runtime::{Change, RuntimeError, labels};
 
 /// What changes an instance's state or address. Engines name some of it differently.
@@ -30,6 +31,9 @@ const EVENTS: [&str; 14] = [
     "disconnect",
 ];
 
+/// How many events are taken together at most. More than that are simply two changes.
+const LARGEST_BURST: usize = 64;
+
 impl Docker {
     pub(super) async fn watch(&self) -> Result<BoxStream<'static, Change>, RuntimeError> {
         // From this moment on, though the engine hears of it only when the stream is first asked.
@@ -46,17 +50,26 @@ impl Docker {
             ready(change_of(&event, &platform, &network).map(|change| (container_of(&event), change)))
         });
         let api = self.api.clone();
-        Ok(ours.then(move |(container, change)| settled(api.clone(), container, change)).boxed())
+        // Whatever happened while the last change was dealt with is one change, and one new look.
+        let bursts = ours.ready_chunks(LARGEST_BURST).map(together);
+        Ok(bursts.then(move |(containers, change)| settled(api.clone(), containers, change)).boxed())
     }
+}
+
+/// One change for many, with every container that they are about named once.
+fn together(burst: Vec<(Option<String>, Change)>) -> (BTreeSet<String>, Change) {
+    let (containers, changes): (Vec<_>, Vec<_>) = burst.into_iter().unzip();
+    let services: BTreeSet<Option<ServiceName>> = changes.into_iter().map(|change| change.service).collect();
+    let service = if services.len() == 1 { services.into_iter().next().flatten() } else { None };
+    (containers.into_iter().flatten().collect(), Change { service })
 }
 
 /// The engine tells of an end before its list of containers shows it. A question about the container
 /// itself waits until it does, so that whoever looks again sees what has changed.
-async fn settled(api: bollard::Docker, container: Option<String>, change: Change) -> Change {
-    if let Some(id) = container {
-        // The answer does not matter, nor that there is none where the container is gone.
-        let _ = api.inspect_container(&id, None::<InspectContainerOptions>).await;
-    }
+async fn settled(api: bollard::Docker, containers: BTreeSet<String>, change: Change) -> Change {
+    // The answers do not matter, nor that there is none where a container is gone.
+    let asked = containers.iter().map(|id| api.inspect_container(id, None::<InspectContainerOptions>));
+    let _ = join_all(asked).await;
     change
 }
 
@@ -123,5 +136,25 @@ mod tests {
     fn our_network_may_change_anything() {
         check(&event(Type::NETWORK, &[("name", "store-3fa9c1")]), Some(&Change { service: None }));
         check(&event(Type::NETWORK, &[("name", "bridge")]), None);
+    }
+    fn about(container: &str, service: Option<&str>) -> (Option<String>, Change) {
+        let service = service.map(|name| name.parse().unwrap());
+        (Some(container.to_owned()), Change { service })
+    }
+
+    #[test]
+    fn a_burst_of_events_is_one_change_that_asks_about_each_container_once() {
+        let burst = [about("c1", Some("order")), about("c2", Some("order")), about("c1", Some("order"))];
+        let (containers, change) = together(burst.into());
+        assert_eq!(containers.into_iter().collect::<Vec<_>>(), ["c1", "c2"]);
+        assert_eq!(change.service, Some("order".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_burst_about_several_services_may_be_about_anything() {
+        let (_, change) = together(vec![about("c1", Some("order")), about("c2", Some("product"))]);
+        assert_eq!(change.service, None);
+        let (_, change) = together(vec![about("c1", Some("order")), about("c1", None)]);
+        assert_eq!(change.service, None);
     }
 }

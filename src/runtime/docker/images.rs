@@ -55,25 +55,26 @@ impl Images for Docker {
 
 impl Docker {
     pub(super) async fn has_image(&self, reference: &str) -> Result<bool, RuntimeError> {
-        match self.api.inspect_image(reference).await {
-            Ok(_) => Ok(true),
-            Err(error) if status_of(&error) == Some(404) => Ok(false),
-            Err(error) => Err(self.engine.failed_to(format!("inspect image {reference}"))(error)),
-        }
+        Ok(self.inspect_user(reference).await?.is_some())
     }
 
-    /// The user that an image asks for; asked of the engine once.
+    /// The user that an image asks for; asked of the engine once, if looking for it has not told.
     pub(super) async fn image_user(&self, reference: &str) -> Result<String, RuntimeError> {
         if let Some(known) = self.image_users.lock().await.get(reference) {
             return Ok(known.clone());
         }
+        self.inspect_user(reference).await?.ok_or_else(|| missing_here(reference))
+    }
+
+    /// Notes the user of an image; `None` where there is no such image.
+    async fn inspect_user(&self, reference: &str) -> Result<Option<String>, RuntimeError> {
         let image = match self.api.inspect_image(reference).await {
-            Err(error) if status_of(&error) == Some(404) => return Err(missing_here(reference)),
+            Err(error) if status_of(&error) == Some(404) => return Ok(None),
             other => other.map_err(self.engine.failed_to(format!("inspect image {reference}")))?,
         };
         let user = image.config.and_then(|config| config.user).unwrap_or_default();
         self.image_users.lock().await.insert(reference.to_owned(), user.clone());
-        Ok(user)
+        Ok(Some(user))
     }
 }
 
