@@ -5,6 +5,7 @@
 mod binary;
 mod contract;
 mod docker;
+mod e2e;
 mod harness;
 mod house;
 mod layering;

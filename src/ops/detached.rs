@@ -16,7 +16,7 @@ use super::up::Manner;
 use crate::admin::client::{Client, ClientError};
 use crate::model::exit::ExitCode;
 use crate::model::platform::Platform;
-use crate::platform::folder::StateFolder;
+use crate::platform::folder::{FolderError, StateFolder};
 
 /// How long the process has until it answers. It looks at the engine and binds sockets; nothing is
 /// built or started before that.
@@ -34,6 +34,8 @@ pub const HOST_COMMAND: &str = "host";
 enum Report {
     Started,
     Failed { message: String, hint: Option<String>, code: u8 },
+    /// Another process runs the platform already.
+    Taken { holder: Option<u32> },
 }
 
 /// Makes sure that a platform process answers at `client`, starting one if need be.
@@ -55,7 +57,7 @@ pub async fn ensure(
     match start(context, platform, folder, choice).await {
         Ok(()) => Ok(Manner::Detached),
         // Somebody else was quicker: theirs is as good.
-        Err(OpsError::Detached { code, .. }) if code == ExitCode::Conflict.number() => {
+        Err(OpsError::Folder(FolderError::Locked { .. })) => {
             wait_until_it_answers(client).await?;
             Ok(Manner::Joined)
         }
@@ -103,6 +105,7 @@ async fn start(
     match read.ok().and_then(Result::ok).and_then(|_| serde_json::from_str(&line).ok()) {
         Some(Report::Started) => Ok(()),
         Some(Report::Failed { message, hint, code }) => Err(OpsError::Detached { message, hint, code }),
+        Some(Report::Taken { holder }) => Err(FolderError::Locked { holder }.into()),
         None => {
             // It said nothing: whatever it is doing, it is not to go on unattended.
             let _ = child.kill().await;
@@ -125,6 +128,7 @@ fn runtime_name(choice: RuntimeChoice) -> &'static str {
 pub fn report(started: Result<(), &OpsError>) {
     let report = match started {
         Ok(()) => Report::Started,
+        Err(OpsError::Folder(FolderError::Locked { holder })) => Report::Taken { holder: *holder },
         Err(error) => Report::Failed {
             message: error.to_string(),
             hint: error.hint(),
