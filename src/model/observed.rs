@@ -5,13 +5,11 @@ use std::time::SystemTime;
 
 use super::instance::{InstanceName, SpecHash};
 
-/// A snapshot of everything that carries the platform's labels.
+/// A snapshot of the instances that carry the platform's labels.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Observed {
     /// Sorted by name.
     pub instances: Vec<ObservedInstance>,
-    /// Networks, volumes and images of the platform, sorted.
-    pub resources: Vec<Resource>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

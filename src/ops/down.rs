@@ -57,9 +57,9 @@ pub async fn plan(context: &Context, data: DataFate) -> Result<Vec<String>, OpsE
     let folder = context.state(&platform)?;
     let mut lines = Vec::new();
     for runtime in target::all(context, &platform, &folder).await? {
-        let observed = runtime.observe().await?;
+        let (observed, resources) = tokio::try_join!(runtime.observe(), runtime.resources())?;
         lines.extend(observed.instances.iter().map(|instance| format!("stop+remove  {}", instance.name)));
-        let going = observed.resources.iter().filter(|resource| !is_kept(resource, data));
+        let going = resources.iter().filter(|resource| !is_kept(resource, data));
         lines.extend(going.map(|resource| format!("remove       {} {}", resource.kind, resource.name)));
     }
     Ok(lines)
@@ -106,19 +106,19 @@ async fn clear(
         teardown::let_go(platform, folder, Arc::clone(runtime), tell).await?;
     removed.instances += instances;
     removed.resources.extend(runtime.tear_down(data).await?);
-    let after = runtime.observe().await?;
-    let left = leftovers(&after, data);
+    let (after, kept) = tokio::try_join!(runtime.observe(), runtime.resources())?;
+    let left = leftovers(&after, &kept, data);
     if !left.is_empty() {
         let reasons = outcome.failed.into_values().map(|failure| failure.message);
         return Err(OpsError::Leftovers { left: left.into_iter().chain(reasons).collect() });
     }
-    removed.kept.extend(after.resources);
+    removed.kept.extend(kept);
     Ok(())
 }
 
-fn leftovers(observed: &Observed, data: DataFate) -> Vec<String> {
+fn leftovers(observed: &Observed, resources: &[Resource], data: DataFate) -> Vec<String> {
     let instances = observed.instances.iter().map(|instance| instance.name.to_string());
-    let resources = observed.resources.iter().filter(|resource| !is_kept(resource, data));
+    let resources = resources.iter().filter(|resource| !is_kept(resource, data));
     instances.chain(resources.map(|resource| format!("{} {}", resource.kind, resource.name))).collect()
 }
 

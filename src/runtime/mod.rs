@@ -34,8 +34,12 @@ pub trait Runtime: Send + Sync {
     /// Makes what instances share (a private network). Idempotent.
     async fn prepare(&self) -> Result<Underlay, RuntimeError>;
 
-    /// Everything that carries the platform's labels, in one snapshot.
+    /// Every instance that carries the platform's labels, in one snapshot. Asked at every change, so
+    /// it has to be cheap.
     async fn observe(&self) -> Result<Observed, RuntimeError>;
+
+    /// What else carries the platform's labels: networks, volumes and images, sorted.
+    async fn resources(&self) -> Result<Vec<Resource>, RuntimeError>;
 
     /// Creates and starts an instance. Whatever a failed attempt left behind under the same name is
     /// replaced; a running instance of that name is an error.

@@ -286,14 +286,15 @@ pub async fn tearing_down_leaves_nothing_but_kept_data(subject: Arc<Subject>) {
     let is_storage = |kind: ResourceKind| kind == ResourceKind::Volume;
     let removed = runtime.tear_down(DataFate::Keep).await.unwrap();
     assert!(!removed.iter().any(|resource| is_storage(resource.kind)), "{removed:?}");
-    let left = runtime.observe().await.unwrap();
-    let kinds: Vec<ResourceKind> = left.resources.iter().map(|resource| resource.kind).collect();
-    assert_eq!((left.instances.len(), kinds.as_slice()), (0, [ResourceKind::Volume].as_slice()));
+    let instances = runtime.observe().await.unwrap().instances;
+    let left = runtime.resources().await.unwrap();
+    let kinds: Vec<ResourceKind> = left.iter().map(|resource| resource.kind).collect();
+    assert_eq!((instances.len(), kinds.as_slice()), (0, [ResourceKind::Volume].as_slice()));
     let removed = runtime.tear_down(DataFate::Delete).await.unwrap();
     assert!(removed.iter().any(|resource| is_storage(resource.kind)), "{removed:?}");
     eventually(DEADLINE, "nothing is left", async || {
-        let left = runtime.observe().await.unwrap();
-        (left.instances.is_empty() && left.resources.is_empty()).then_some(())
+        let instances = runtime.observe().await.unwrap().instances;
+        (instances.is_empty() && runtime.resources().await.unwrap().is_empty()).then_some(())
     })
     .await;
 }

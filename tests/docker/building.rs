@@ -33,8 +33,8 @@ async fn a_built_image_is_there_labelled_and_runs() {
         assert!(lines.iter().any(|line| line.contains("COPY responder")), "{lines:?}");
         let tag = format!("{}/built:1", platform.id);
         assert!(images(platform).has(&tag).await.unwrap());
-        let observed = platform.docker.observe().await.unwrap();
-        assert!(observed.resources.iter().any(|resource| resource.name == tag));
+        let resources = platform.docker.resources().await.unwrap();
+        assert!(resources.iter().any(|resource| resource.name == tag));
     })
     .await;
 }

@@ -44,8 +44,8 @@ pub async fn on_a_platform(test: impl AsyncFn(&TestPlatform)) {
     if let Err(panic) = result {
         std::panic::resume_unwind(panic);
     }
-    let left = platform.docker.observe().await.expect("the engine is there");
-    assert_eq!((left.instances, left.resources), (Vec::new(), Vec::new()), "something was left behind");
+    let left = platform.docker.resources().await.expect("the engine is there");
+    assert_eq!((platform.instances().await, left), (Vec::new(), Vec::new()), "something was left behind");
 }
 
 /// A replica of the first generation of the service that the tests run.

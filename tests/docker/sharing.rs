@@ -14,8 +14,8 @@ use super::output::exec;
 use super::platform::{TestPlatform, on_a_platform, replica};
 
 async fn kinds(platform: &TestPlatform) -> Vec<ResourceKind> {
-    let observed = platform.docker.observe().await.unwrap();
-    observed.resources.into_iter().map(|resource| resource.kind).collect()
+    let resources = platform.docker.resources().await.unwrap();
+    resources.into_iter().map(|resource| resource.kind).collect()
 }
 
 #[tokio::test]
@@ -113,8 +113,8 @@ async fn storage_outlives_instances_and_is_removed_only_when_that_is_asked_for()
 async fn everything_shared_is_observed() {
     on_a_platform(async |platform| {
         platform.docker.prepare().await.unwrap();
-        let observed = platform.docker.observe().await.unwrap();
-        let names: Vec<_> = observed.resources.iter().map(|resource| resource.name.clone()).collect();
+        let resources = platform.docker.resources().await.unwrap();
+        let names: Vec<_> = resources.iter().map(|resource| resource.name.clone()).collect();
         assert_eq!(names, [platform.id.to_string(), platform.image.clone()]);
     })
     .await;

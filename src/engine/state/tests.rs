@@ -66,8 +66,7 @@ impl Desk {
             address: None,
             handle: name.to_owned(),
         };
-        let observed =
-            Observed { instances: instances.into_iter().map(seen).collect(), resources: Vec::new() };
+        let observed = Observed { instances: instances.into_iter().map(seen).collect() };
         let mut catalog = Catalog::default();
         for name in routed {
             let endpoint = Endpoint {

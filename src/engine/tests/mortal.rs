@@ -70,6 +70,10 @@ impl Runtime for Mortal {
         self.pass(self.fake.observe()).await
     }
 
+    async fn resources(&self) -> Result<Vec<Resource>, RuntimeError> {
+        self.pass(self.fake.resources()).await
+    }
+
     async fn launch(&self, spec: &InstanceSpec) -> Result<(), RuntimeError> {
         self.pass(self.fake.launch(spec)).await
     }

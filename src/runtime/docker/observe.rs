@@ -1,4 +1,4 @@
-//! One look at everything that carries the platform's labels.
+//! Looking at what carries the platform's labels: instances, and what they share.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
@@ -13,16 +13,16 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::Docker;
 use super::connect::Family;
 use super::errors::status_of;
-use crate::model::observed::{InstanceState, Observed, ObservedInstance, Resource, ResourceKind};
+use crate::model::observed::{InstanceState, ObservedInstance, Resource, ResourceKind};
 use crate::runtime::{RuntimeError, labels};
 
 /// How many containers that ended are asked for their exit code at once.
 const INSPECTIONS: usize = 8;
 
 impl Docker {
-    pub(super) async fn look(&self) -> Result<Observed, RuntimeError> {
-        let (instances, networks, volumes, images) =
-            tokio::try_join!(self.instances(), self.networks(), self.volumes(), self.images_of_platform())?;
+    pub(super) async fn shared(&self) -> Result<Vec<Resource>, RuntimeError> {
+        let (networks, volumes, images) =
+            tokio::try_join!(self.networks(), self.volumes(), self.images_of_platform())?;
         let mut resources: Vec<Resource> = images
             .iter()
             .flat_map(image_names)
@@ -31,10 +31,10 @@ impl Docker {
         resources.extend(networks.into_iter().map(|(_, resource)| resource));
         resources.extend(volumes);
         resources.sort();
-        Ok(Observed { instances, resources })
+        Ok(resources)
     }
 
-    async fn instances(&self) -> Result<Vec<ObservedInstance>, RuntimeError> {
+    pub(super) async fn instances(&self) -> Result<Vec<ObservedInstance>, RuntimeError> {
         let options =
             ListContainersOptionsBuilder::default().all(true).filters(&self.ours(Vec::new())).build();
         let listed = self.api.list_containers(Some(options)).await;

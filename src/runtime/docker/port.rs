@@ -29,7 +29,11 @@ impl Runtime for Docker {
     }
 
     async fn observe(&self) -> Result<Observed, RuntimeError> {
-        self.look().await
+        Ok(Observed { instances: self.instances().await? })
+    }
+
+    async fn resources(&self) -> Result<Vec<Resource>, RuntimeError> {
+        self.shared().await
     }
 
     async fn launch(&self, spec: &InstanceSpec) -> Result<(), RuntimeError> {

@@ -45,7 +45,11 @@ impl Runtime for Fake {
         let state = self.world.reach()?;
         let instances = state.instances.iter().filter(|((platform, _), _)| *platform == self.platform);
         let instances = instances.map(|((_, name), instance)| show(name, instance)).collect();
-        Ok(Observed { instances, resources: resources(&state, &self.platform) })
+        Ok(Observed { instances })
+    }
+
+    async fn resources(&self) -> Result<Vec<Resource>, RuntimeError> {
+        Ok(resources(&*self.world.reach()?, &self.platform))
     }
 
     async fn launch(&self, spec: &InstanceSpec) -> Result<(), RuntimeError> {

@@ -97,8 +97,11 @@ impl Runtime for Process {
     }
 
     async fn observe(&self) -> Result<Observed, RuntimeError> {
-        let instances = self.world.look().await;
-        Ok(Observed { instances, resources: folders::storage(&self.world.state) })
+        Ok(Observed { instances: self.world.look().await })
+    }
+
+    async fn resources(&self) -> Result<Vec<Resource>, RuntimeError> {
+        Ok(folders::storage(&self.world.state))
     }
 
     async fn launch(&self, spec: &InstanceSpec) -> Result<(), RuntimeError> {
