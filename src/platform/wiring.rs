@@ -18,7 +18,7 @@ use crate::engine::ports;
 use crate::gateway::{self, Door, Gateway, Listener};
 use crate::model::name::{PlatformId, ServiceName};
 use crate::model::platform::{Platform, ServiceSpec};
-use crate::runtime::{CallerIdentity, Runtime, RuntimeKind, Underlay, process};
+use crate::runtime::{CallerIdentity, Runtime, RuntimeKind, Underlay};
 
 /// The internal side of a running platform.
 pub struct Wiring {

@@ -2,6 +2,7 @@
 //! of anybody else's is touched.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -32,13 +33,15 @@ fn kill(process: i32) {
 async fn kill_host(stage: &Stage) {
     if let Some(process) = stage.host_process() {
         kill(process);
-        eventually(DEADLINE, "the process is gone", async || stage.host_process().is_none().then_some(())).await;
+        eventually(DEADLINE, "the process is gone", async || stage.host_process().is_none().then_some(()))
+            .await;
     }
 }
 
 /// Starts `up -d` and kills it and the process behind it after `moment`.
 async fn up_until(stage: &Stage, moment: Duration) {
-    let mut up = stage.command(&["up", "-d", "--runtime", "docker"]).spawn().unwrap();
+    let mut up = stage.command(&["up", "-d", "--runtime", "docker"]);
+    let mut up = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // The moment of death is the fault that is injected, not something to wait for.
     let _ = tokio::time::timeout(moment, up.wait()).await;
     kill_host(stage).await;
