@@ -71,7 +71,9 @@ async fn whenever_msctl_is_killed_the_next_up_converges_and_down_leaves_nothing(
         let bystanders = Bystanders::beside(stage).await;
         for round in 0..KILLS {
             // The same version twice: the second time finds what the first left, the next replaces it.
-            services(&(round / 2).to_string()).iter().for_each(|service| service.write(stage.folder()));
+            for service in services(&(round / 2).to_string()) {
+                service.write(stage.folder());
+            }
             let step = u32::try_from(round * 7 % KILLS).unwrap();
             up_until(stage, LATEST_KILL * step / u32::try_from(KILLS - 1).unwrap()).await;
         }
