@@ -19,8 +19,9 @@ use crate::model::desired::{Desired, DesiredService};
 use crate::model::event::{EventKind, Failure, StepKind};
 use crate::model::instance::InstanceName;
 use crate::model::name::ServiceName;
+use crate::model::observed::InstanceState;
 use crate::model::outcome::Outcome;
-use crate::model::platform::Platform;
+use crate::model::platform::{Platform, ServiceSpec};
 use crate::plan::{Action, Plan, Step, StepId};
 use crate::runtime::{LogQuery, Runtime};
 
@@ -209,7 +210,7 @@ impl Executor {
         let observed = self.observer.refresh().await?;
         let Some(address) = find(&observed, instance).and_then(|seen| seen.address) else {
             let state = find(&observed, instance).map(|seen| seen.state);
-            return Err(stopped_before_ready(instance, state));
+            return Err(stopped_before_ready(instance, state, service));
         };
         self.traffic.introduce(instance, address);
         tokio::select! {
@@ -223,7 +224,7 @@ impl Executor {
                 timed_out: true,
                 ..Failure::default()
             }),
-            state = self.observer.stopped(instance) => Err(stopped_before_ready(instance, state)),
+            state = self.observer.stopped(instance) => Err(stopped_before_ready(instance, state, service)),
         }
     }
 
@@ -260,13 +261,25 @@ impl Executor {
 
 fn stopped_before_ready(
     instance: &InstanceName,
-    state: Option<crate::model::observed::InstanceState>,
+    state: Option<InstanceState>,
+    service: &DesiredService,
 ) -> Failure {
-    let how = state.map_or_else(|| "is gone".to_owned(), |state| state.to_string());
+    let how = how_it_ended(state, Some(&service.spec));
     Failure {
         message: format!("{instance} {how} before it was ready"),
         hint: Some("its last lines are above; the cause is usually the last one".to_owned()),
         ..Failure::default()
+    }
+}
+
+/// What an instance did, to be said after its name. A limit that it hit is named: it may be too low.
+pub(super) fn how_it_ended(state: Option<InstanceState>, service: Option<&ServiceSpec>) -> String {
+    match (state, service) {
+        (None, _) => "was removed".to_owned(),
+        (Some(InstanceState::Exited { out_of_memory: true, .. }), Some(service)) => {
+            format!("ran out of memory (its limit is {})", service.run.limits.memory)
+        }
+        (Some(state), _) => state.to_string(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::executor::Report;
+use super::executor::{Report, how_it_ended};
 use super::observer::find;
 use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::event::{EventKind, Failure};
@@ -219,7 +219,9 @@ impl State {
             if state.is_some_and(InstanceState::is_running) {
                 continue;
             }
-            let how = state.map_or_else(|| "was removed".to_owned(), |state| state.to_string());
+            let platform = self.platform.as_deref();
+            let spec = platform.and_then(|platform| platform.services.get(&instance.service));
+            let how = how_it_ended(state, spec);
             let pause =
                 pauses.entry(&instance.service).or_insert_with(|| self.count_loss(instance, &how, now));
             effects.push(Effect::Forget(instance.clone()));

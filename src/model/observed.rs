@@ -32,6 +32,8 @@ pub enum InstanceState {
         since: SystemTime,
     },
     Paused,
+    /// It runs, but somebody took it off the platform's network: nobody can reach it.
+    CutOff,
     Exited {
         /// `None` where the runtime could not learn it.
         code: Option<i32>,
@@ -53,6 +55,7 @@ impl std::fmt::Display for InstanceState {
             Self::Created => f.pad("created"),
             Self::Running { .. } => f.pad("running"),
             Self::Paused => f.pad("paused"),
+            Self::CutOff => f.pad("lost its network"),
             Self::Exited { out_of_memory: true, .. } => f.pad("out of memory"),
             Self::Exited { code: Some(code), .. } => f.pad(&format!("exited with code {code}")),
             Self::Exited { code: None, .. } => f.pad("exited"),

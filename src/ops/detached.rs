@@ -33,9 +33,15 @@ pub const HOST_COMMAND: &str = "host";
 #[serde(rename_all = "kebab-case")]
 enum Report {
     Started,
-    Failed { message: String, hint: Option<String>, code: u8 },
+    Failed {
+        message: String,
+        hint: Option<String>,
+        code: u8,
+    },
     /// Another process runs the platform already.
-    Taken { holder: Option<u32> },
+    Taken {
+        holder: Option<u32>,
+    },
 }
 
 /// Makes sure that a platform process answers at `client`, starting one if need be.

@@ -110,8 +110,13 @@ impl Running {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let traffic = Arc::new(Traffic::new(Arc::clone(&platform)));
         let gateway = Gateway::new(traffic.tables(), auth.verifier(), embedded(&auth));
-        let house =
-            House { gateway: gateway.clone(), auth, shutdown: shutdown.clone(), tasks: tasks.clone() };
+        let house = House {
+            runtime: Arc::clone(&runtime),
+            gateway: gateway.clone(),
+            auth,
+            shutdown: shutdown.clone(),
+            tasks: tasks.clone(),
+        };
         let wiring = Arc::new(Wiring::new(&underlay, folder.process(), house));
         wiring.prepare(&platform).await.map_err(StartError::Door)?;
         let bus = Arc::new(Bus::default());

@@ -18,7 +18,7 @@ use crate::engine::ports;
 use crate::gateway::{self, Door, Gateway, Listener};
 use crate::model::name::{PlatformId, ServiceName};
 use crate::model::platform::{Platform, ServiceSpec};
-use crate::runtime::{CallerIdentity, RuntimeKind, Underlay};
+use crate::runtime::{CallerIdentity, Runtime, RuntimeKind, Underlay};
 
 /// The internal side of a running platform.
 pub struct Wiring {
@@ -30,6 +30,7 @@ pub struct Wiring {
 
 /// What it takes to open a door.
 pub struct House {
+    pub runtime: Arc<dyn Runtime>,
     pub gateway: Gateway,
     pub auth: Arc<Auth>,
     pub shutdown: CancellationToken,
@@ -57,6 +58,19 @@ impl Wiring {
     fn directory(&self) -> MutexGuard<'_, Directory> {
         // Its maps are changed by single inserts: a panic elsewhere leaves nothing half-done.
         self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody may have removed what instances stand on, and what the runtime then makes in its
+    /// place may have another address: the doors are opened there, too.
+    async fn follow_underlay(&self) {
+        let Some(house) = &self.house else { return };
+        // A runtime that does not answer is noticed by the look that follows.
+        let Ok(underlay) = house.runtime.prepare().await else { return };
+        let mut directory = self.directory();
+        if directory.door != underlay.door {
+            directory.door = underlay.door;
+            directory.ports.clear();
+        }
     }
 
     async fn open(&self, platform: &PlatformId, entrance: Entrance) -> Result<(), String> {
@@ -111,6 +125,7 @@ async fn bind_near(address: IpAddr, preferred: u16) -> Result<TcpListener, Strin
 #[async_trait]
 impl ports::Wiring for Wiring {
     async fn prepare(&self, platform: &Arc<Platform>) -> Result<(), String> {
+        self.follow_underlay().await;
         self.open(&platform.id, Entrance::Platform).await?;
         if self.directory().callers == CallerIdentity::SourceAddress {
             return Ok(());

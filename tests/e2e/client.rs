@@ -28,7 +28,8 @@ impl Client {
     }
 
     pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.concat();
         let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{headers}connection: close\r\n\r\n");
         let exchange = async {
             let mut stream = TcpStream::connect(self.0).await?;

@@ -18,7 +18,8 @@ const COMPILATION: Duration = Duration::from_secs(900);
 /// Runs a scenario that builds on these images. Where there is an engine, they have to be there.
 pub async fn on_docker(images: &[&str], scenario: impl AsyncFn(&Stage)) {
     let Some(engine) = engine() else { return };
-    let stage = Stage { patience: COMPILATION, ..Stage::new(Runtime::Docker, Some(engine)) };
+    let mut stage = Stage::new(Runtime::Docker, Some(engine));
+    stage.patience = COMPILATION;
     for image in images {
         let found = witness::engine_of(&stage).inspect_image(image).await;
         assert!(found.is_ok(), "no image {image}: make it with tests/offline-images/build");

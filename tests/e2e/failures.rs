@@ -26,8 +26,7 @@ async fn crash_loop(stage: &Stage) {
     let done = stage.try_up().await;
     assert_eq!(done.code, 5, "{}", done.stderr);
     assert!(done.stderr.contains("exited with code 3"), "{}", done.stderr);
-    let order =
-        stage.until("order", "it is crash-looping", |order| order["state"] == "crash-looping").await;
+    let order = stage.until("order", "it is crash-looping", |order| order["state"] == "crash-looping").await;
     assert!(problem(&order).contains("exited with code 3"), "{order}");
     assert!(order["failures"].as_u64() >= Some(3), "{order}");
     // Others are not held up by it.
@@ -54,8 +53,16 @@ async fn a_service_whose_dependency_fails_is_not_started_and_says_whose_fault_it
     on_docker(&services, async |stage| {
         let done = stage.try_up().await;
         assert_eq!(done.code, 5, "{}", done.stderr);
-        assert!(done.stderr.contains("product.v1.1 exited with code 9 before it was ready"), "{}", done.stderr);
-        assert!(done.stderr.contains("order was not started: it calls product, which failed"), "{}", done.stderr);
+        assert!(
+            done.stderr.contains("product.v1.1 exited with code 9 before it was ready"),
+            "{}",
+            done.stderr
+        );
+        assert!(
+            done.stderr.contains("order was not started: it calls product, which failed"),
+            "{}",
+            done.stderr
+        );
         let names = witness::container_names(stage).await;
         assert!(names.iter().all(|name| !name.contains("-order-")), "{names:?}");
     })

@@ -63,7 +63,10 @@ async fn a_container_bears_the_labels_that_find_it_again() {
         let id = stage.id().await;
         let value = |name: &str| labels.get(&format!("dev.msctl.{name}")).map(String::as_str);
         assert_eq!(format!("{}-{}", value("platform").unwrap(), value("worktree").unwrap()), id);
-        assert_eq!((value("service"), value("generation"), value("replica")), (Some("order"), Some("1"), Some("1")));
+        assert_eq!(
+            (value("service"), value("generation"), value("replica")),
+            (Some("order"), Some("1"), Some("1"))
+        );
         assert!(value("spec").is_some_and(|hash| hash.len() == 32));
         assert_eq!(value("port"), Some("8080"));
     })

@@ -2,6 +2,7 @@
 //! of anybody else's is touched.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -32,13 +33,15 @@ fn kill(process: i32) {
 async fn kill_host(stage: &Stage) {
     if let Some(process) = stage.host_process() {
         kill(process);
-        eventually(DEADLINE, "the process is gone", async || stage.host_process().is_none().then_some(())).await;
+        eventually(DEADLINE, "the process is gone", async || stage.host_process().is_none().then_some(()))
+            .await;
     }
 }
 
 /// Starts `up -d` and kills it and the process behind it after `moment`.
 async fn up_until(stage: &Stage, moment: Duration) {
-    let mut up = stage.command(&["up", "-d", "--runtime", "docker"]).spawn().unwrap();
+    let mut up = stage.command(&["up", "-d", "--runtime", "docker"]);
+    let mut up = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // The moment of death is the fault that is injected, not something to wait for.
     let _ = tokio::time::timeout(moment, up.wait()).await;
     kill_host(stage).await;
@@ -68,7 +71,9 @@ async fn whenever_msctl_is_killed_the_next_up_converges_and_down_leaves_nothing(
         let bystanders = Bystanders::beside(stage).await;
         for round in 0..KILLS {
             // The same version twice: the second time finds what the first left, the next replaces it.
-            services(&(round / 2).to_string()).iter().for_each(|service| service.write(stage.folder()));
+            for service in services(&(round / 2).to_string()) {
+                service.write(stage.folder());
+            }
             let step = u32::try_from(round * 7 % KILLS).unwrap();
             up_until(stage, LATEST_KILL * step / u32::try_from(KILLS - 1).unwrap()).await;
         }

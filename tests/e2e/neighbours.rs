@@ -27,7 +27,8 @@ async fn beside(first: &Stage, name: &str) {
 
 #[tokio::test]
 async fn two_platforms_do_not_touch_each_other() {
-    on_docker(&[Service::new("order").with("MOOD", "first")], async |stage| beside(stage, "other").await).await;
+    on_docker(&[Service::new("order").with("MOOD", "first")], async |stage| beside(stage, "other").await)
+        .await;
 }
 
 #[tokio::test]

@@ -105,7 +105,11 @@ async fn a_version_that_crashes_at_its_start_leaves_the_old_one_serving() {
         Service::new("order").with("EXIT_CODE", "3").with("LOG_LINES", "2").write(stage.folder());
         let done = stage.try_up().await;
         assert_eq!(done.code, 5, "{}", done.stderr);
-        assert!(done.stderr.contains("exited with code 3") && done.stderr.contains("line 2"), "{}", done.stderr);
+        assert!(
+            done.stderr.contains("exited with code 3") && done.stderr.contains("line 2"),
+            "{}",
+            done.stderr
+        );
         assert_eq!(visitor.leave().await, Vec::<String>::new());
         the_old_one_alone_is_left(stage).await;
     })

@@ -2,7 +2,7 @@
 
 use bollard::models::NetworkDisconnectRequest;
 use bollard::query_parameters::{
-    InspectNetworkOptions, KillContainerOptions, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+    KillContainerOptions, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
 };
 
 use super::services::Service;
@@ -72,15 +72,35 @@ async fn a_container_that_somebody_renamed_goes_on_serving_and_goes_with_the_res
 }
 
 #[tokio::test]
+async fn a_container_that_was_taken_off_the_network_is_replaced() {
+    on_docker(&pair(), async |stage| {
+        stage.up().await;
+        let before = stage.service("order").await["instances"][0]["handle"].clone();
+        cut_off(stage, container_of(stage, "order").await).await;
+        stage
+            .until("order", "another container serves", |order| {
+                order["state"] == "ready" && order["instances"][0]["handle"] != before
+            })
+            .await;
+        assert_eq!(stage.get("/order/env/SERVICE_NAME").await, "order");
+        assert_eq!(witness::container_names(stage).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_network_that_somebody_removed_is_made_anew_and_joined() {
     on_docker(&[Service::new("order").calls("cart"), Service::new("cart")], async |stage| {
-        stage.up().await;
-        remove_network(stage).await;
-        stage.try_up().await;
+        let gateway = stage.up().await;
         let cart = stage.variable("order", "CART_URL").await;
+        for container in witness::container_names(stage).await {
+            cut_off(stage, container).await;
+        }
+        witness::engine_of(stage).remove_network(&stage.id().await).await.unwrap();
+        let call = format!("/order/call?url={cart}/env/SERVICE_NAME");
         eventually(DEADLINE, "services reach each other again", async || {
-            let answer = stage.gateway().await.get(&format!("/order/call?url={cart}/env/SERVICE_NAME")).await;
-            answer.ok().filter(|answer| answer.status == 200 && answer.body == "200\ncart")
+            let answer = gateway.get(&call).await.ok()?;
+            (answer.status == 200 && answer.body == "200\ncart").then_some(())
         })
         .await;
         assert_eq!(stage.service("order").await["state"], "ready");
@@ -88,13 +108,7 @@ async fn a_network_that_somebody_removed_is_made_anew_and_joined() {
     .await;
 }
 
-/// As a user would have to: every container is taken off it first.
-async fn remove_network(stage: &Stage) {
-    let (engine, network) = (witness::engine_of(stage), stage.id().await);
-    let inspected = engine.inspect_network(&network, None::<InspectNetworkOptions>).await.unwrap();
-    for container in inspected.containers.unwrap_or_default().into_keys() {
-        let request = NetworkDisconnectRequest { container, force: Some(true) };
-        engine.disconnect_network(&network, request).await.unwrap();
-    }
-    engine.remove_network(&network).await.unwrap();
+async fn cut_off(stage: &Stage, container: String) {
+    let request = NetworkDisconnectRequest { container, force: Some(true) };
+    witness::engine_of(stage).disconnect_network(&stage.id().await, request).await.unwrap();
 }

@@ -64,8 +64,8 @@ impl Service {
 
     fn manifest(&self) -> String {
         let Self { name, access, database, .. } = self;
-        let run: String = self.run.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        let variables: String =
+        let run: Vec<_> = self.run.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let variables: Vec<_> =
             self.variables.iter().map(|(name, value)| format!("{name} = {value:?}\n")).collect();
         format!(
             "[service]\nname = \"{name}\"\n\
@@ -76,7 +76,9 @@ impl Service {
              [calls]\nservices = {:?}\n\
              [database]\nengine = \"{database}\"\n\
              [configuration]\n{variables}",
-            self.calls
+            self.calls,
+            run = run.concat(),
+            variables = variables.concat(),
         )
     }
 
@@ -98,5 +100,7 @@ pub fn write_platform(folder: &Path, name: &str, services: &[Service]) {
     );
     fs::create_dir_all(folder).expect("the folder is ours");
     fs::write(folder.join("msctl.toml"), manifest).expect("the folder is ours");
-    services.iter().for_each(|service| service.write(folder));
+    for service in services {
+        service.write(folder);
+    }
 }

@@ -115,8 +115,11 @@ impl Stage {
     /// A command that belongs to this platform, not yet run.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_msctl"));
-        let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MSCTL_"));
-        ours.for_each(|(name, _)| drop(command.env_remove(name)));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("MSCTL_") {
+                command.env_remove(name);
+            }
+        }
         command.args(arguments).current_dir(&self.folder).env("MSCTL_STATE_DIR", &self.state);
         command.stdin(Stdio::null()).kill_on_drop(true);
         if let Some(host) = self.engine.as_ref().and_then(Engine::host) {

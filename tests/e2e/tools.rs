@@ -53,7 +53,8 @@ async fn describe_tells_how_a_service_runs_and_what_it_is_given() {
         stage.up().await;
         let shown = stage.msctl(&["describe", "order"]).await;
         assert_eq!(shown.code, 0, "{}", shown.stderr);
-        for part in ["ready, 1/1 ready", "order.v1.1  running", "serving", "LOG_LINES=3", "product", "/order"] {
+        for part in ["ready, 1/1 ready", "order.v1.1  running", "serving", "LOG_LINES=3", "product", "/order"]
+        {
             assert!(shown.stdout.contains(part), "{part} is not in {}", shown.stdout);
         }
     })

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, NetworkCreateRequest, VolumeCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, NetworkCreateRequest,
+    VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, ImportImageOptionsBuilder, InspectContainerOptions, InspectNetworkOptions,
@@ -125,7 +126,8 @@ impl Bystanders {
         let name = format!("{}-order-v1-9", stage.id().await);
         let bystanders = Self { engine: engine_of(stage), image: format!("{name}:1"), name };
         let archive =
-            TestImage { tag: &bystanders.image, labels: Vec::new(), user: "", entrypoint: "/responder" }.archive();
+            TestImage { tag: &bystanders.image, labels: Vec::new(), user: "", entrypoint: "/responder" }
+                .archive();
         bystanders.settle(archive).await.expect("the engine takes them");
         bystanders
     }

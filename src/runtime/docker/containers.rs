@@ -67,7 +67,8 @@ impl Docker {
         }
     }
 
-    /// Clears a name for a new container, if what has it is ours and does not run.
+    /// Clears a name for a new container, if what has it is ours and of no use any more: it does not
+    /// run, or runs where nobody can reach it.
     async fn remove_leftover(&self, instance: &InstanceName, name: &str) -> Result<(), RuntimeError> {
         let inspected = match self.api.inspect_container(name, None::<InspectContainerOptions>).await {
             Err(error) if status_of(&error) == Some(404) => return Ok(()),
@@ -85,10 +86,16 @@ impl Docker {
                 "a container of that name exists that msctl did not make; rename or remove it",
             ));
         }
-        if inspected.state.and_then(|state| state.running) == Some(true) {
+        let id = inspected.id.unwrap_or_else(|| name.to_owned());
+        if inspected.state.and_then(|state| state.running) != Some(true) {
+            return self.remove_until_gone(&id).await;
+        }
+        let networks = inspected.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        if networks.contains_key(&self.network_name()) {
             return Err(refused("it is running already"));
         }
-        self.remove_until_gone(&inspected.id.unwrap_or_else(|| name.to_owned())).await
+        let removed = self.remove_by_id(&id, Force::Yes).await;
+        removed.map_err(self.engine.failed_to(format!("remove container {name}, which nobody can reach")))
     }
 
     async fn create_failure(&self, name: &str, image: &str, error: Error) -> RuntimeError {

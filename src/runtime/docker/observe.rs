@@ -113,6 +113,7 @@ fn read(container: &ContainerSummary, network: &str) -> Option<ObservedInstance>
     let port = label(labels::PORT)?.parse().ok()?;
     let state = state_of(container);
     let address = state.is_running().then(|| address_of(container, network)).flatten();
+    let state = if state.is_running() && address.is_none() { InstanceState::CutOff } else { state };
     Some(ObservedInstance {
         name,
         hash,
@@ -183,10 +184,9 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_was_taken_off_the_network_runs_without_an_address() {
+    fn a_container_that_was_taken_off_the_network_is_cut_off() {
         let instance = read(&container(State::RUNNING), "other-network").unwrap();
-        assert!(instance.state.is_running());
-        assert_eq!(instance.address, None);
+        assert_eq!((instance.state, instance.address), (InstanceState::CutOff, None));
     }
 
     #[test]
