@@ -66,9 +66,7 @@ fn wanted(
 ) -> DesiredService {
     let mut environment = wiring.environment(platform, service);
     environment.sort();
-    let hosts = wiring.door_hosts(platform, service);
-    let hash =
-        hash(&(&program, &environment, &hosts, &service.run.limits, &service.run.port, service.database));
+    let hash = hash(&(&program, &environment, &service.run.limits, &service.run.port, service.database));
     let spec = service.clone();
     DesiredService { spec, digest, needs_build, program, environment, hash, replicas, drain: DRAIN_LIMIT }
 }
@@ -103,7 +101,7 @@ pub fn instance_spec(
         hash: service.hash.clone(),
         program: service.program.clone(),
         environment,
-        door_hosts: wiring.door_hosts(platform, &service.spec),
+        door_hosts: wiring.door_hosts(platform),
         port: service.spec.run.port,
         limits: service.spec.run.limits,
         storage: (service.spec.database == Database::Sqlite)

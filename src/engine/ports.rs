@@ -38,8 +38,9 @@ pub trait Wiring: Send + Sync {
     async fn prepare(&self, platform: &Arc<Platform>) -> Result<(), String>;
     /// Variables that are part of what an instance is made from.
     fn environment(&self, platform: &Platform, service: &ServiceSpec) -> Vec<(String, String)>;
-    /// Host names that lead to the internal door.
-    fn door_hosts(&self, platform: &Platform, service: &ServiceSpec) -> Vec<String>;
+    /// Host names that lead to the internal door. Not part of a hash either: a service that comes
+    /// into the platform is no reason to deploy the others anew.
+    fn door_hosts(&self, platform: &Platform) -> Vec<String>;
     /// The service's own token. Not part of its hash: a new one is no new version.
     fn token(&self, service: &ServiceName) -> Option<String>;
 }

@@ -100,13 +100,14 @@ impl Directory {
         format!("sqlite://{}/{}.db", folder.display(), service.name)
     }
 
-    /// The host names that have to lead to the door from inside an instance of `service`.
+    /// The host names that lead to the door from inside an instance: every service's, so that a call
+    /// that was not declared is refused by the door, which says what to do, and not by the resolver.
     #[must_use]
-    pub fn door_hosts(&self, platform: &Platform, service: &ServiceSpec) -> Vec<String> {
+    pub fn door_hosts(&self, platform: &Platform) -> Vec<String> {
         match self.callers {
             CallerIdentity::SourceAddress => {
-                let callees = service.calls.iter().map(|callee| platform.internal_host(callee));
-                callees.chain([platform_host(&platform.id)]).collect()
+                let services = platform.services.keys().map(|service| platform.internal_host(service));
+                services.chain([platform_host(&platform.id)]).collect()
             }
             CallerIdentity::PortPerCall => Vec::new(),
         }

@@ -144,8 +144,8 @@ impl ports::Wiring for Wiring {
         configuration::environment(platform, service, &addresses)
     }
 
-    fn door_hosts(&self, platform: &Platform, service: &ServiceSpec) -> Vec<String> {
-        self.directory().door_hosts(platform, service)
+    fn door_hosts(&self, platform: &Platform) -> Vec<String> {
+        self.directory().door_hosts(platform)
     }
 
     fn token(&self, service: &ServiceName) -> Option<String> {

@@ -65,8 +65,8 @@ async fn an_undeclared_call_is_refused_with_the_line_that_would_allow_it() {
     on_docker(&shop(), async |stage| {
         stage.up().await;
         let door = stage.variable("order", "PRODUCT_URL").await;
-        let host = door.replace("http://product.", "cart.");
-        let refused = stage.msctl(&["exec", "order", "--", "/app/order", "fetch", &door, &host]).await;
+        let cart = door.replace("http://product.", "http://cart.");
+        let refused = stage.msctl(&["exec", "order", "--", "/app/order", "fetch", &cart]).await;
         let (status, problem) = refused.stdout.split_once('\n').unwrap();
         assert_eq!(status, "403");
         let problem: serde_json::Value = serde_json::from_str(problem).unwrap();
@@ -77,6 +77,19 @@ async fn an_undeclared_call_is_refused_with_the_line_that_would_allow_it() {
         for part in ["order may not call cart", "add \"cart\" to services under [calls]", &manifest] {
             assert!(detail.contains(part), "{detail}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_door_is_the_only_way_to_another_service() {
+    on_docker(&shop(), async |stage| {
+        stage.up().await;
+        let product = stage.service("product").await;
+        let address = product["instances"][0]["address"].as_str().unwrap();
+        let url = format!("http://{address}/health/ready");
+        let dialled = stage.msctl(&["exec", "order", "--", "/app/order", "fetch", &url]).await;
+        assert_ne!(dialled.code, 0, "{}", dialled.stdout);
     })
     .await;
 }

@@ -111,7 +111,7 @@ impl Wiring for Signposts {
         vec![("SERVICE_NAME".to_owned(), service.name.to_string()), ("LOG_LINES".to_owned(), "30".to_owned())]
     }
 
-    fn door_hosts(&self, _: &Platform, _: &ServiceSpec) -> Vec<String> {
+    fn door_hosts(&self, _: &Platform) -> Vec<String> {
         Vec::new()
     }
 

@@ -94,7 +94,9 @@ impl Docker {
     fn network_request(&self) -> NetworkCreateRequest {
         let name = self.network_name();
         let bridge = ("com.docker.network.bridge.name".to_owned(), bridge_name(&name));
-        let options = (self.engine.family == Family::Docker).then(|| HashMap::from([bridge]));
+        // Instances reach each other through the door alone, which knows who may call whom.
+        let apart = ("com.docker.network.bridge.enable_icc".to_owned(), "false".to_owned());
+        let options = (self.engine.family == Family::Docker).then(|| HashMap::from([bridge, apart]));
         NetworkCreateRequest {
             name,
             driver: Some("bridge".to_owned()),
