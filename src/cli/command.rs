@@ -18,11 +18,12 @@ Examples:
   msctl new platform shop && cd shop
   msctl new service orders --template rust-axum
   msctl up -d
-  curl -H \"Authorization: Bearer $(msctl token issue --subject me)\" localhost:8080/orders
+  TOKEN=$(msctl token issue --subject me)
+  curl -H \"Authorization: Bearer $TOKEN\" localhost:8080/orders
   msctl down
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 engine unreachable, 4 timed out, 5 unhealthy, 6 conflict,
-130 cancelled.")]
+Exit codes: 0 ok, 1 failed, 2 usage, 3 engine unreachable, 4 timed out,
+5 unhealthy, 6 conflict, 130 cancelled.")]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -50,6 +51,15 @@ pub struct FormatArgs {
     /// The form of the output
     #[arg(long, env = "MSCTL_FORMAT", value_name = "FORM", default_value = "text")]
     pub format: Format,
+}
+
+/// The value of a flag's variable: what people write for yes and for no. Empty is not set.
+pub fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "" | "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("write \"1\" for yes or \"0\" for no".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]

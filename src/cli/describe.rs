@@ -25,6 +25,8 @@ pub async fn run(args: &Args, context: &Context, printer: &Printer) -> Result<Ex
     }
     for (title, lines) in sections(&description) {
         printer.data(&printer.paint(Style::Strong, title))?;
+        let nothing = ["-".to_owned()];
+        let lines = if lines.is_empty() { &nothing } else { lines.as_slice() };
         lines.iter().try_for_each(|line| printer.data(&format!("  {line}")))?;
     }
     Ok(ExitCode::Ok)

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use super::command::CommandError;
+use super::command::{CommandError, switch};
 use crate::model::exit::ExitCode;
 use crate::model::observed::ResourceKind;
 use crate::ops::down::Removed;
@@ -14,18 +14,18 @@ use crate::ui::progress::{BuildOutput, Progress};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  msctl down                    stop and remove everything but the services' data
+  msctl down                    remove everything but the services' data
   msctl down --volumes --yes    their data and the accounts too
   msctl down --plan             show what would be removed")]
 pub struct Args {
     /// Delete the services' data and the accounts too, for good
-    #[arg(long, env = "MSCTL_VOLUMES")]
+    #[arg(long, env = "MSCTL_VOLUMES", value_parser = switch)]
     volumes: bool,
     /// Show what would be removed, and remove nothing
-    #[arg(long, env = "MSCTL_PLAN")]
+    #[arg(long, env = "MSCTL_PLAN", value_parser = switch)]
     plan: bool,
     /// Do not ask before deleting data
-    #[arg(short, long, env = "MSCTL_YES")]
+    #[arg(short, long, env = "MSCTL_YES", value_parser = switch)]
     yes: bool,
 }
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::command::{CommandError, FormatArgs};
+use super::command::{CommandError, FormatArgs, switch};
 use super::signals::Signals;
 use crate::logs::{Entry, parse_since};
 use crate::model::exit::ExitCode;
@@ -25,7 +25,7 @@ pub struct Args {
     /// Only these services
     services: Vec<String>,
     /// Go on as more is printed
-    #[arg(short, long, env = "MSCTL_FOLLOW")]
+    #[arg(short, long, env = "MSCTL_FOLLOW", value_parser = switch)]
     follow: bool,
     /// At most this many lines of what was printed so far
     #[arg(short = 'n', long, env = "MSCTL_LINES", value_name = "LINES", default_value_t = 100)]
@@ -76,6 +76,7 @@ fn show(entry: &Entry, format: Format, printer: &Printer) -> std::io::Result<()>
         return printer.data(&format!("{name} {}", escape_control(&line.text)));
     }
     let document = json!({
+        "schema": "msctl.log/1",
         "at": line.at.map(|at| humantime::format_rfc3339_nanos(at).to_string()),
         "service": instance.service.as_str(),
         "instance": instance.to_string(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::command::CommandError;
+use super::command::{CommandError, switch};
 use crate::model::exit::ExitCode;
 use crate::ops::Context;
 use crate::ops::new::{self, Draft, Templates};
@@ -18,7 +18,7 @@ pub enum New {
         /// 1 to 40 of a-z, 0-9 and "-", starting with a letter
         name: String,
         /// Show the files without writing any
-        #[arg(long, env = "MSCTL_PLAN")]
+        #[arg(long, env = "MSCTL_PLAN", value_parser = switch)]
         plan: bool,
     },
     /// Write a new service into the platform, from a template
@@ -39,7 +39,7 @@ Templates: rust-axum, python-fastapi, node-fastify, or the path of a template's 
         #[arg(long, env = "MSCTL_TEMPLATE_DIR", value_name = "DIR")]
         template_dir: Option<PathBuf>,
         /// Show the files without writing any
-        #[arg(long, env = "MSCTL_PLAN")]
+        #[arg(long, env = "MSCTL_PLAN", value_parser = switch)]
         plan: bool,
     },
 }

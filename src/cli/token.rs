@@ -20,7 +20,8 @@ pub enum Token {
 Examples:
   msctl token issue --subject alice
   msctl token issue --subject ci --scope products:write --ttl 1h
-  curl -H \"Authorization: Bearer $(msctl token issue --subject me)\" localhost:8080/orders")]
+  TOKEN=$(msctl token issue --subject me)
+  curl -H \"Authorization: Bearer $TOKEN\" localhost:8080/orders")]
     Issue {
         /// Who the token is for: an account's id, or any name
         #[arg(short, long, env = "MSCTL_SUBJECT", value_name = "SUBJECT", value_parser = parse_subject)]

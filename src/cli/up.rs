@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::command::CommandError;
+use super::command::{CommandError, switch};
 use super::signals::Signals;
 use crate::model::event::Event;
 use crate::model::exit::ExitCode;
@@ -19,22 +19,22 @@ use crate::ui::text::duration;
 Examples:
   msctl up                      run everything here; Ctrl-C stops it
   msctl up -d                   run everything and go on with the terminal
-  msctl up order --plan         what running order, and what it calls, would take
+  msctl up order --plan         what running order and its callees would take
   msctl up --runtime process    local processes instead of containers")]
 pub struct Args {
     /// Only these services and what they call
     services: Vec<String>,
     /// Leave it running; stop it with `msctl down`
-    #[arg(short, long, env = "MSCTL_DETACH")]
+    #[arg(short, long, env = "MSCTL_DETACH", value_parser = switch)]
     detach: bool,
     /// Show what would be done, and do nothing
-    #[arg(long, env = "MSCTL_PLAN", conflicts_with = "detach")]
+    #[arg(long, env = "MSCTL_PLAN", value_parser = switch, conflicts_with = "detach")]
     plan: bool,
     /// Where instances run
     #[arg(long, env = "MSCTL_RUNTIME", value_name = "RUNTIME", default_value = "auto")]
     runtime: RuntimeArg,
     /// Show everything that builds print
-    #[arg(short, long, env = "MSCTL_VERBOSE")]
+    #[arg(short, long, env = "MSCTL_VERBOSE", value_parser = switch)]
     verbose: bool,
 }
 

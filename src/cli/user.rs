@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Read};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::command::{CommandError, FormatArgs};
+use super::command::{CommandError, FormatArgs, switch};
 use crate::auth::accounts::{Account, NewAccount};
 use crate::model::exit::ExitCode;
 use crate::model::route::Scope;
@@ -19,7 +19,7 @@ pub enum User {
     #[command(after_help = "\
 Examples:
   printf %s \"$PASSWORD\" | msctl user add ann@example.com --name Ann
-  printf %s \"$PASSWORD\" | msctl user add ops@example.com --name Ops --scope admin")]
+  msctl user add ops@example.com --name Ops --scope admin < password.txt")]
     Add {
         /// The email that the account logs in with
         email: String,
@@ -30,7 +30,7 @@ Examples:
         #[arg(long = "scope", env = "MSCTL_SCOPE", value_name = "SCOPE", value_delimiter = ' ')]
         scopes: Vec<Scope>,
         /// Read the password from standard input (the only way; said for scripts to be plain)
-        #[arg(long, env = "MSCTL_PASSWORD_STDIN")]
+        #[arg(long, env = "MSCTL_PASSWORD_STDIN", value_parser = switch)]
         password_stdin: bool,
         #[command(flatten)]
         format: FormatArgs,
@@ -51,7 +51,10 @@ pub async fn run(user: User, context: &Context, printer: &Printer) -> Result<Exi
             let account = user::add(context, new).await?;
             match format.format {
                 Format::Text => printer.data(&account.id)?,
-                form => printer.document(form, &document(&account))?,
+                form => {
+                    let document = json!({"schema": "msctl.user/1", "account": document(&account)});
+                    printer.document(form, &document)?;
+                }
             }
         }
         User::List { format } => {

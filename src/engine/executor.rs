@@ -217,10 +217,7 @@ impl Executor {
             // Probing again from the start, or watching anew, loses nothing: both only read.
             probed = probe::await_ready(address, &service.spec.run.health) => probed.map_err(|not_ready| Failure {
                 message: format!("{instance} is {not_ready}"),
-                hint: Some(format!(
-                    "see what it waits for with: msctl logs {}; a slow start needs a longer health.start_period",
-                    instance.service
-                )),
+                hint: Some("a slow start needs a longer health.start_period in service.toml".to_owned()),
                 timed_out: true,
                 ..Failure::default()
             }),
@@ -236,6 +233,10 @@ impl Executor {
         };
         let lines: Vec<String> =
             lines.filter_map(|line| async { line.ok().map(|line| line.text) }).collect().await;
+        if lines.is_empty() {
+            failure.message += ", and printed nothing";
+            return failure;
+        }
         failure.excerpt = lines[lines.len().saturating_sub(EXCERPT_LINES)..].to_vec();
         let path = self.failure_logs.join(format!("{instance}.log"));
         let kept = async {
@@ -265,11 +266,7 @@ fn stopped_before_ready(
     service: &DesiredService,
 ) -> Failure {
     let how = how_it_ended(state, Some(&service.spec));
-    Failure {
-        message: format!("{instance} {how} before it was ready"),
-        hint: Some("its last lines are above; the cause is usually the last one".to_owned()),
-        ..Failure::default()
-    }
+    Failure { message: format!("{instance} {how} before it was ready"), ..Failure::default() }
 }
 
 /// What an instance did, to be said after its name. A limit that it hit is named: it may be too low.
@@ -297,7 +294,7 @@ impl Report {
             return;
         }
         let failure = Failure {
-            message: format!("{} was not started: it calls {culprit}, which failed", step.service),
+            message: format!("not started, because it calls {culprit}, which failed"),
             hint: Some(format!("mend {culprit} first")),
             ..Failure::default()
         };

@@ -36,11 +36,12 @@ pub async fn await_ready(address: SocketAddr, health: &Health) -> Result<(), Not
             Ok(()) => return Ok(()),
             Err(last) => last,
         };
-        let next = Instant::now() + pause;
-        if next >= deadline {
+        let now = Instant::now();
+        if now >= deadline {
             return Err(NotReady { waited: health.start_period, last });
         }
-        sleep_until(next).await;
+        // The last probe is at the deadline itself: a service has all of its time.
+        sleep_until(deadline.min(now + pause)).await;
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);
     }
 }

@@ -6,6 +6,7 @@ use futures_util::{Stream, StreamExt};
 
 use super::context::{Context, known_service, known_services};
 use super::error::OpsError;
+use super::patience::Patience;
 use crate::admin::client::ClientError;
 use crate::admin::{Change, Message};
 use crate::model::event::Event;
@@ -58,12 +59,22 @@ pub async fn follow(
     tell: EventSink<'_>,
 ) -> Result<Outcome, OpsError> {
     let mut messages = std::pin::pin!(messages);
-    while let Some(message) = messages.next().await {
+    let mut patience = Patience::default();
+    loop {
+        let message = tokio::select! {
+            biased;
+            // Dropping the wait loses nothing: a message is in the stream until it is taken.
+            message = messages.next() => message,
+            () = patience.over() => return Err(OpsError::EngineGone),
+        };
+        let Some(message) = message else { return Err(ClientError::NotRunning.into()) };
         match message? {
-            Message::Event(event) => tell(&event),
+            Message::Event(event) => {
+                patience.note(&event);
+                tell(&event);
+            }
             Message::Outcome(outcome) => return Ok(outcome),
             Message::Refused(refusal) => return Err(refusal.into()),
         }
     }
-    Err(ClientError::NotRunning.into())
 }

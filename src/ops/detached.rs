@@ -63,8 +63,9 @@ pub async fn ensure(
     match start(context, platform, folder, choice).await {
         Ok(()) => Ok(Manner::Detached),
         // Somebody else was quicker: theirs is as good.
-        Err(OpsError::Folder(FolderError::Locked { .. })) => {
-            wait_until_it_answers(client).await?;
+        Err(OpsError::Folder(FolderError::Locked { holder })) => {
+            let answers = wait_until_it_answers(client).await;
+            answers.map_err(|_| FolderError::Locked { holder })?;
             Ok(Manner::Joined)
         }
         Err(error) => Err(error),

@@ -37,6 +37,8 @@ pub enum OpsError {
     Scope(#[from] ScopeError),
     #[error("no service {name:?} is in this platform")]
     NoSuchService { name: String, known: Vec<String> },
+    #[error("a service named {name:?} exists already, in {}", .folder.display())]
+    ServiceExists { name: String, folder: std::path::PathBuf },
     #[error("{what} {text:?} cannot be used: {reason}")]
     Argument { what: &'static str, text: String, reason: String },
     #[error("failed to {0}")]
@@ -54,6 +56,8 @@ pub enum OpsError {
     /// The detached process ended before it was up.
     #[error("{message}")]
     Detached { message: String, hint: Option<String>, code: u8 },
+    #[error("the engine went away before this was done")]
+    EngineGone,
     #[error("something of the platform is left: {}", .left.join(", "))]
     Leftovers { left: Vec<String> },
     #[error("this would delete data for good; say so with --yes")]
@@ -80,10 +84,11 @@ impl OpsError {
             | Self::Argument { .. }
             | Self::NoSuchService { .. }
             | Self::NeedsYes => ExitCode::Usage,
-            Self::Folder(FolderError::Locked { .. }) => ExitCode::Conflict,
+            Self::Folder(FolderError::Locked { .. }) | Self::ServiceExists { .. } => ExitCode::Conflict,
             Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
             Self::Start(error) => error.exit_code(),
             Self::Scaffold(error) => of_scaffold(error),
+            Self::EngineGone => ExitCode::EngineUnreachable,
             Self::Detached { code, .. } => ExitCode::Child(*code),
             Self::Cancelled => ExitCode::Cancelled,
             Self::Failed(failure) if failure.engine_lost => ExitCode::EngineUnreachable,
@@ -106,8 +111,14 @@ impl OpsError {
             Self::Folder(FolderError::Locked { .. }) => {
                 Some("wait for it, or stop it with: msctl down".to_owned())
             }
+            Self::Folder(_) => Some("set MSCTL_STATE_DIR to a folder that you may write to".to_owned()),
             Self::NoSuchService { name, known } => Some(did_you_mean(name, known)),
+            Self::ServiceExists { .. } => Some("choose another name, or move that folder away".to_owned()),
             Self::NothingRuns { service } => Some(format!("see why with: msctl describe {service}")),
+            Self::EngineGone => Some(
+                "when it answers again, msctl up goes on from there and msctl down removes what is left"
+                    .to_owned(),
+            ),
             Self::Leftovers { .. } => {
                 Some("try again; if it stays, the engine's own log says why".to_owned())
             }

@@ -14,7 +14,7 @@ use super::target;
 use crate::logs::{Entry, merge};
 use crate::model::instance::InstanceName;
 use crate::model::name::ServiceName;
-use crate::runtime::{LogQuery, Runtime};
+use crate::runtime::{LogLine, LogQuery, Runtime, RuntimeError};
 
 /// How often new instances are looked for while following, at the least.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -46,8 +46,10 @@ pub async fn logs(
     let mut past = Vec::new();
     for runtime in &runtimes {
         for instance in instances(runtime, &services).await? {
-            past.push((instance.clone(), written(runtime, &instance, &request.query).await?));
-            seen.insert(instance);
+            if let Some(lines) = written(runtime, &instance, &request.query).await? {
+                past.push((instance.clone(), lines));
+                seen.insert(instance);
+            }
         }
     }
     // Following starts where each instance's past ends, so the past is read first and once.
@@ -71,10 +73,25 @@ async fn written(
     runtime: &Arc<dyn Runtime>,
     instance: &InstanceName,
     query: &LogQuery,
-) -> Result<Vec<crate::runtime::LogLine>, OpsError> {
+) -> Result<Option<Vec<LogLine>>, OpsError> {
     let query = LogQuery { follow: false, ..query.clone() };
-    let lines = runtime.logs(instance, &query).await?;
-    Ok(lines.filter_map(|line| async { line.ok() }).collect().await)
+    Ok(match lines(runtime, instance, &query).await? {
+        Some(lines) => Some(lines.collect().await),
+        None => None,
+    })
+}
+
+/// What an instance prints; `None` when it was removed since it was seen.
+async fn lines(
+    runtime: &Arc<dyn Runtime>,
+    instance: &InstanceName,
+    query: &LogQuery,
+) -> Result<Option<BoxStream<'static, LogLine>>, OpsError> {
+    match runtime.logs(instance, query).await {
+        Ok(lines) => Ok(Some(lines.filter_map(|line| async { line.ok() }).boxed())),
+        Err(RuntimeError::NoSuchInstance(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Follows every instance, those that come later included, from now on.
@@ -102,7 +119,7 @@ async fn follow(
                             // The past of what was there before has been shown.
                             let tail = already.contains(&instance).then_some(0);
                             let query = LogQuery { follow: true, tail, since: None };
-                            live.push(entries(runtime, instance, &query).await?);
+                            live.extend(entries(runtime, instance, &query).await?);
                         }
                     }
                 }
@@ -115,11 +132,7 @@ async fn entries(
     runtime: &Arc<dyn Runtime>,
     instance: InstanceName,
     query: &LogQuery,
-) -> Result<BoxStream<'static, Entry>, OpsError> {
-    let lines = runtime.logs(&instance, query).await?;
-    let entries = lines.filter_map(move |line| {
-        let instance = instance.clone();
-        async move { line.ok().map(|line| Entry { instance, line }) }
-    });
-    Ok(entries.boxed())
+) -> Result<Option<BoxStream<'static, Entry>>, OpsError> {
+    let lines = lines(runtime, &instance, query).await?;
+    Ok(lines.map(|lines| lines.map(move |line| Entry { instance: instance.clone(), line }).boxed()))
 }

@@ -19,6 +19,7 @@ pub mod user;
 
 pub mod change;
 mod detached;
+mod patience;
 pub mod target;
 
 pub use context::Context;

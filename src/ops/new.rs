@@ -40,8 +40,7 @@ pub fn service(
     let name: ServiceName = name.parse()?;
     let platform = context.load()?;
     if let Some(taken) = platform.services.get(&name) {
-        let reason = format!("the service in {} has that name", taken.folder.display());
-        return Err(OpsError::Argument { what: "service name", text: name.to_string(), reason });
+        return Err(OpsError::ServiceExists { name: name.to_string(), folder: taken.folder.clone() });
     }
     let template = catalogue(templates)?.resolve(template)?;
     let answers = Answers::default();

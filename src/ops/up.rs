@@ -9,10 +9,12 @@ use super::change::follow;
 use super::context::{Context, known_services};
 use super::detached;
 use super::error::OpsError;
+use super::patience::Patience;
 use super::target::{self, RuntimeChoice};
 use crate::admin::Change;
 use crate::admin::client::{Client, ClientError};
 use crate::model::event::Event;
+use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
 use crate::platform::folder::{FolderError, StateFolder};
@@ -93,8 +95,10 @@ pub async fn detached(
     let only = selection(&platform, request)?;
     let folder = context.state(&platform)?;
     let client = Client::new(&folder.socket());
-    let manner = detached::ensure(context, &platform, &folder, request.runtime, &client).await?;
-    let joined = join(&client, manner, only, audience);
+    let joined = async {
+        let manner = detached::ensure(context, &platform, &folder, request.runtime, &client).await?;
+        join(&client, manner, only, audience).await
+    };
     tokio::select! {
         outcome = joined => outcome,
         // The platform process goes on by itself; only the waiting is given up.
@@ -120,9 +124,16 @@ pub async fn attached(
         Ok(lock) => lock,
         Err(FolderError::Locked { holder }) => {
             let client = Client::new(&folder.socket());
-            let joined = detached::wait_until_it_answers(&client).await;
-            joined.map_err(|_| FolderError::Locked { holder })?;
-            return join(&client, Manner::Joined, only, audience).await;
+            let joined = async {
+                let answers = detached::wait_until_it_answers(&client).await;
+                answers.map_err(|_| FolderError::Locked { holder })?;
+                join(&client, Manner::Joined, only, audience).await
+            };
+            return tokio::select! {
+                outcome = joined => outcome,
+                // It goes on where it runs; only the waiting is given up.
+                () = interrupts.next() => Err(OpsError::Cancelled),
+            };
         }
         Err(error) => return Err(error.into()),
     };
@@ -154,19 +165,29 @@ async fn serve(
 ) -> Result<Outcome, OpsError> {
     let control = running.control();
     let mut events = control.events(false);
+    let mut patience = Patience::default();
     let mut applied = Some(Box::pin(async move { control.change(Change::Apply { services: only }).await }));
     let ended_by_user = loop {
         // Each arm is a stream, a signal or a future that is kept: nothing is lost by dropping the
         // wait for it.
         tokio::select! {
             biased;
-            Some(event) = events.next() => audience.tell(&event),
+            Some(event) = events.next() => {
+                patience.note(&event);
+                audience.tell(&event);
+            }
             outcome = async { applied.as_mut().expect("guarded by the condition").await }, if applied.is_some() => {
+                let outcome = outcome?;
+                if outcome.exit_code() == ExitCode::EngineUnreachable {
+                    return Err(OpsError::EngineGone);
+                }
                 applied = None;
-                audience.settled(&outcome?);
+                audience.settled(&outcome);
             }
             () = interrupts.next() => break true,
             () = running.asked_to_stop() => break false,
+            // Once it is up, the platform waits for its engine for as long as it takes.
+            () = patience.over(), if applied.is_some() => return Err(OpsError::EngineGone),
         }
     };
     drop(applied);

@@ -47,17 +47,19 @@ fn refuse_existing(target: &Path) -> Result<(), ScaffoldError> {
 
 /// Writes everything into a folder that vanishes when it is dropped.
 fn stage(plan: &FilePlan, parent: &Path) -> Result<TempDir, ScaffoldError> {
+    let target = parent.join(plan.target.file_name().unwrap_or_default());
     let staging = tempfile::Builder::new()
         .prefix(".msctl-new-")
         // The user's umask applies. Private by default would follow the rename, and the service's
         // user in a container could not read its own files.
         .permissions(Permissions::from_mode(0o777))
         .tempdir_in(parent)
-        .map_err(|source| ScaffoldError::writing(parent, source))?;
+        // The hidden folder's name, which comes with the error, would tell nobody anything.
+        .map_err(|source| ScaffoldError::writing(&target, source.kind().into()))?;
     for file in &plan.files {
         let path = staging.path().join(&file.path);
-        // The hidden folder's name would tell nobody anything.
-        let shown = parent.join(plan.target.file_name().unwrap_or_default()).join(&file.path);
+        // Nor would it here.
+        let shown = target.join(&file.path);
         write_file(file, &path).map_err(|source| ScaffoldError::writing(&shown, source))?;
     }
     Ok(staging)

@@ -41,7 +41,7 @@ impl<'a> Progress<'a> {
             EventKind::StepFinished { service, step, subject, .. } => {
                 self.step_finished(service, *step, subject)
             }
-            EventKind::StepFailed { service, step, failure, .. } => self.failed(service, *step, failure),
+            EventKind::StepFailed { service, failure, .. } => self.failed(service, failure),
             EventKind::BuildOutput { service, line } => self.build_line(service, line),
             EventKind::InstanceExited { instance, state, restart_in, .. } => {
                 let next =
@@ -97,12 +97,8 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn failed(&mut self, service: &str, step: StepKind, failure: &Failure) {
-        self.settle(
-            service,
-            Style::Bad,
-            &format!("{service}: {step} failed: {}", escape_control(&failure.message)),
-        );
+    fn failed(&mut self, service: &str, failure: &Failure) {
+        self.settle(service, Style::Bad, &format!("{service}: {}", escape_control(&failure.message)));
         for line in &failure.excerpt {
             self.note(Style::Plain, &format!("    {}", escape_control(line)));
         }

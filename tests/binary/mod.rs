@@ -1,3 +1,13 @@
 //! The msctl binary as people and scripts run it, mostly on local processes.
 
+mod adopting;
+mod conventions;
+mod engine;
+mod failing;
+mod help;
+mod interrupted;
+mod logs;
+mod names;
+mod processes;
 mod running;
+mod surroundings;

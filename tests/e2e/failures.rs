@@ -59,7 +59,7 @@ async fn a_service_whose_dependency_fails_is_not_started_and_says_whose_fault_it
             done.stderr
         );
         assert!(
-            done.stderr.contains("order was not started: it calls product, which failed"),
+            done.stderr.contains("not started, because it calls product, which failed"),
             "{}",
             done.stderr
         );

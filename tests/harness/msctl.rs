@@ -7,7 +7,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -81,10 +81,6 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has a number");
         kill_process(pid, signal).expect("the process is our own and was not waited for");
@@ -100,8 +96,11 @@ impl Running {
 
     /// Waits until it has said `text`.
     pub fn says(&self, text: &str) {
-        until(LIMIT, &format!("{} says {text:?}, but: {}", self.said, self.stderr()), || {
-            (self.stderr() + &self.stdout()).contains(text).then_some(())
+        let start = Instant::now();
+        until(LIMIT, &format!("{} says {text:?}", self.said), || {
+            let said = self.stderr() + &self.stdout();
+            assert!(start.elapsed() < LIMIT, "{} does not say {text:?}, but: {said}", self.said);
+            said.contains(text).then_some(())
         });
     }
 
@@ -111,7 +110,12 @@ impl Running {
     }
 
     pub fn finish_within(mut self, limit: Duration) -> Ran {
-        let status = until(limit, &format!("the end of {}", self.said), || self.child.try_wait().unwrap());
+        let start = Instant::now();
+        let status = until(limit, &format!("the end of {}", self.said), || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_some() || start.elapsed() < limit, "{} goes on: {}", self.said, self.stderr());
+            ended
+        });
         Ran { code: code(status), stdout: self.stdout(), stderr: self.stderr() }
     }
 

@@ -2,22 +2,24 @@
 
 use std::path::Path;
 
-/// The folder becomes `[DIR]`, ports of 127.0.0.1 `[PORT]`, times `[TIME]`, process ids `[PID]`.
+/// The folder becomes `[DIR]`, the number of its state folder `[ID]`, ports of 127.0.0.1 `[PORT]`,
+/// times `[TIME]`, process ids `[PID]`.
 pub fn plain(text: &str, folder: &Path) -> String {
     let text = text.replace(&folder.display().to_string(), "[DIR]");
-    let text = after(&text, "127.0.0.1:", "[PORT]");
-    let text = after(&text, "(process ", "[PID]");
+    let text = after(&text, "/shop-", "[ID]", |c| c.is_ascii_hexdigit());
+    let text = after(&text, "127.0.0.1:", "[PORT]", |c| c.is_ascii_digit());
+    let text = after(&text, "(process ", "[PID]", |c| c.is_ascii_digit());
     times(&text)
 }
 
 /// Replaces the digits that follow each `mark`.
-fn after(text: &str, mark: &str, by: &str) -> String {
+fn after(text: &str, mark: &str, by: &str, is_digit: fn(char) -> bool) -> String {
     let mut parts = text.split(mark);
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        let rest = part.trim_start_matches(is_digit);
         let replaced = if rest.len() == part.len() { "" } else { by };
-        plain += &format!("{mark}{replaced}{rest}");
+        plain.extend([mark, replaced, rest]);
     }
     plain
 }

@@ -68,7 +68,7 @@ impl TestService {
 
     /// A variable of its environment: a fault of the responder's, say.
     pub fn set(mut self, name: &str, value: &str) -> Self {
-        self.settings += &format!("{name} = {value:?}\n");
+        self.settings = format!("{}{name} = {value:?}\n", self.settings);
         self
     }
 
@@ -84,13 +84,13 @@ impl TestService {
 
     /// A line of the table [run], such as `replicas = 3`.
     pub fn run(mut self, line: &str) -> Self {
-        self.run += &format!("{line}\n");
+        self.run = format!("{}{line}\n", self.run);
         self
     }
 
     /// More text of service.toml.
     pub fn and(mut self, text: &str) -> Self {
-        self.rest += &format!("{text}\n");
+        self.rest = format!("{}{text}\n", self.rest);
         self
     }
 
@@ -114,7 +114,9 @@ impl TestPlatform {
         let platform = Self { folder: tempfile::tempdir().unwrap(), runs_on: runs_on.into() };
         fs::create_dir_all(platform.root().join("services")).unwrap();
         platform.write_manifest("");
-        services.iter().for_each(|service| platform.write(service));
+        for service in services {
+            platform.write(service);
+        }
         platform
     }
 
@@ -189,9 +191,10 @@ impl TestPlatform {
         let status = self.ps();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let services = status["services"].as_array().expect("a list of services");
-        let found = services.iter().find(|found| found["name"] == service).expect("the service is known");
-        let instances = found["instances"].as_array().expect("a list of instances");
-        instances.iter().map(|instance| (text(&instance["name"]), text(&instance["handle"]))).collect()
+        let found = services.iter().find(|found| found["name"] == service);
+        let instances = found.expect("the service is known")["instances"].as_array();
+        let instances = instances.expect("a list of instances").iter();
+        instances.map(|instance| (text(&instance["name"]), text(&instance["handle"]))).collect()
     }
 
     /// The gateway's URL.
@@ -225,8 +228,6 @@ impl Drop for TestPlatform {
         let _ = fs::remove_dir_all(self.root().join("services"));
         let gone =
             self.command(&["down", "--volumes", "--yes"]).spawn().finish_within(Duration::from_secs(60));
-        if gone.code != 0 && !std::thread::panicking() {
-            panic!("something is left: {}", gone.stderr);
-        }
+        assert!(gone.code == 0 || std::thread::panicking(), "something is left: {}", gone.stderr);
     }
 }

@@ -21,7 +21,7 @@ async fn a_caller_is_not_started_when_what_it_calls_cannot_be() {
         stage.apply([service("order", &["product"]), service("product", &[]), service("gone", &[])]).await;
     assert_eq!(outcome.ready, ["gone"]);
     assert_eq!(outcome.failed["product"].message, "cannot run product.v1.1: no such file");
-    assert_eq!(outcome.failed["order"].message, "order was not started: it calls product, which failed");
+    assert_eq!(outcome.failed["order"].message, "not started, because it calls product, which failed");
     assert_eq!(outcome.failed["order"].hint.as_deref(), Some("mend product first"));
     assert_eq!(outcome.exit_code(), ExitCode::Unhealthy);
     stage.assert_serving("gone.v1.1").await;
@@ -37,7 +37,10 @@ async fn an_instance_that_never_gets_ready_is_removed_and_the_last_answer_is_tol
         failure.message,
         "order.v1.1 is not ready within 200ms: GET /health/ready answers 503 Service Unavailable"
     );
-    assert!(failure.timed_out && failure.hint.as_ref().unwrap().contains("msctl logs order"), "{failure:?}");
+    assert!(
+        failure.timed_out && failure.hint.as_ref().unwrap().contains("health.start_period"),
+        "{failure:?}"
+    );
     assert_eq!(outcome.exit_code(), ExitCode::TimedOut);
     stage.assert_serving("").await;
 }

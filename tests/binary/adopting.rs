@@ -1,0 +1,97 @@
+//! More than one msctl on the same platform, and one that died.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::platform::{TestPlatform, TestService};
+use crate::harness::wait::until;
+
+use super::processes::none_is_left;
+
+fn shop() -> TestPlatform {
+    TestPlatform::of(&[
+        TestService::named("order").calls("product"),
+        TestService::named("product").run("replicas = 2"),
+    ])
+}
+
+/// The names of all instances.
+fn instances(shop: &TestPlatform) -> Vec<String> {
+    let all = ["order", "product"].iter().flat_map(|service| shop.instances(service));
+    let mut names: Vec<String> = all.map(|(name, _)| name).collect();
+    names.sort();
+    names
+}
+
+const ONE_SET: [&str; 3] = ["order.v1.1", "product.v1.1", "product.v1.2"];
+
+#[test]
+fn two_ups_at_once_make_one_set_of_instances() {
+    let shop = shop();
+    let both: Vec<_> = (0..2).map(|_| shop.command(&["up", "-d"]).spawn()).collect();
+    for up in both {
+        up.finish().success();
+    }
+    assert_eq!(instances(&shop), ONE_SET);
+}
+
+#[test]
+fn an_attached_and_a_detached_up_at_once_make_one_set_of_instances() {
+    let shop = shop();
+    let attached = shop.command(&["up"]).spawn();
+    let detached = shop.command(&["up", "-d"]).spawn();
+    detached.finish().success();
+    attached.says(" ready in ");
+    assert_eq!(instances(&shop), ONE_SET);
+    // Whichever was first runs it; the other one has followed.
+    if attached.stderr().contains("Ctrl-C stops it") {
+        attached.signal(Signal::INT);
+        attached.finish().expect_code(130);
+        none_is_left(&shop);
+    } else {
+        attached.finish().success();
+    }
+}
+
+#[test]
+fn what_a_killed_msctl_left_running_is_adopted() {
+    let shop = shop();
+    shop.up();
+    let before = (shop.instances("order"), shop.instances("product"));
+    let pid = i32::try_from(shop.ps()["pid"].as_i64().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    until(std::time::Duration::from_secs(5), "the end of the platform process", || {
+        (!fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())).then_some(())
+    });
+    let ps = shop.msctl(&["ps"]).success();
+    assert_eq!(ps.stderr, "shop is not up; start it with: msctl up\n");
+
+    let up = shop.up();
+    assert!(!up.stderr.contains("built"), "{}", up.stderr);
+    assert_eq!((shop.instances("order"), shop.instances("product")), before);
+    assert_eq!(shop.get("/order").body, "nothing at /order");
+    assert_ne!(shop.ps()["pid"].as_i64().unwrap(), i64::from(pid));
+}
+
+#[test]
+fn what_a_killed_msctl_left_running_can_be_taken_down() {
+    let shop = shop();
+    let attached = shop.command(&["up"]).spawn();
+    attached.says(" ready in ");
+    attached.signal(Signal::KILL);
+    attached.finish().expect_code(137);
+    shop.msctl(&["down"]).success();
+    none_is_left(&shop);
+}
+
+#[test]
+fn a_down_ends_an_attached_up() {
+    let shop = shop();
+    let attached = shop.command(&["up"]).spawn();
+    attached.says(" ready in ");
+    shop.msctl(&["down"]).success();
+    let ended = attached.finish();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    none_is_left(&shop);
+}
