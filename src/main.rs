@@ -4,13 +4,20 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use msctl::cli::{self, Cli};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
     // Ends by itself for --help, --version and usage errors (exit code 2).
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("MSCTL_LOG"))
+        .with_env_filter(
+            EnvFilter::builder()
+                .with_default_directive(LevelFilter::WARN.into())
+                .with_env_var("MSCTL_LOG")
+                .from_env_lossy(),
+        )
         .init();
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
         return ExitCode::FAILURE;

@@ -101,7 +101,7 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<http::Response<Incoming>, ClientError> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|_| ClientError::NotRunning)?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unconnected(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|_| ClientError::NotRunning)?;
@@ -145,6 +145,13 @@ impl Client {
                 }
             }
         })
+    }
+
+    fn unconnected(&self, error: &std::io::Error) -> ClientError {
+        match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => ClientError::NotRunning,
+            _ => self.broken(error),
+        }
     }
 
     fn broken(&self, reason: &dyn std::fmt::Display) -> ClientError {

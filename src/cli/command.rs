@@ -162,9 +162,11 @@ fn context(global: &Global) -> Result<Context, OpsError> {
         Some(directory) => directory.clone(),
         None => std::env::current_dir().map_err(OpsError::io("find the current folder"))?,
     };
+    // Other processes, in other folders, are told of both.
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
     Ok(Context {
-        directory,
-        state_dir: global.state_dir.clone(),
+        directory: absolute(directory),
+        state_dir: global.state_dir.clone().map(absolute),
         xdg_state_home: std::env::var_os("XDG_STATE_HOME").map(PathBuf::from),
         docker_host: std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()),
     })

@@ -47,6 +47,9 @@ Examples:
 }
 
 fn parse_subject(text: &str) -> Result<String, String> {
+    if text.starts_with("service:") {
+        return Err("only the platform makes tokens for services".to_owned());
+    }
     let fits = !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control);
     if fits {
         Ok(text.to_owned())

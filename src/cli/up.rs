@@ -133,7 +133,8 @@ impl Audience for Screen<'_> {
             Some(Manner::Detached) => "it goes on running; msctl ps shows it, msctl down stops it",
             Some(Manner::Joined) | None => "it was running already and goes on; msctl down stops it",
         };
-        let style = if outcome.failed.is_empty() { Style::Good } else { Style::Bad };
+        let all_is_well = outcome.failed.is_empty() && outcome.blind.is_none();
+        let style = if all_is_well { Style::Good } else { Style::Bad };
         self.printer.say(&format!("{}; {footer}", self.printer.paint(style, &summary)));
     }
 }

@@ -37,8 +37,12 @@ impl Setting {
     /// The value as it may be shown: what is named like a secret is not.
     #[must_use]
     pub fn shown(&self, name: &str) -> &str {
-        let secret = ["SECRET", "PASSWORD", "TOKEN", "PRIVATE", "CREDENTIAL", "API_KEY"];
-        if secret.iter().any(|word| name.contains(word)) { "***" } else { &self.value }
+        let secret = ["SECRET", "PASS", "TOKEN", "PRIVATE", "CREDENTIAL", "KEY"];
+        let name = name.to_ascii_uppercase();
+        // A URL with an "@" in its authority carries a password (RFC 3986, section 3.2.1).
+        let authority = self.value.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+        let has_userinfo = authority.is_some_and(|authority| authority.contains('@'));
+        if has_userinfo || secret.iter().any(|word| name.contains(word)) { "***" } else { &self.value }
     }
 }
 

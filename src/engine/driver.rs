@@ -186,12 +186,15 @@ impl Driver {
         let (tell, mut looks) = mpsc::channel(1);
         tokio::spawn(observer::watch(Arc::clone(&self.observer), tell));
         loop {
-            let rest = self.state.next_retry().map_or(Instant::now() + LONGEST_REST, |at| at);
+            let longest = Instant::now() + LONGEST_REST;
+            let rest = self.state.next_retry().map_or(longest, |at| at.min(longest));
             // Every arm is a channel or a timer: dropping the wait for one of them loses nothing.
             let input = tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Change { input, done }) => {
                         self.waiting.push(done);
+                        // A restart is of what exists, as far as anybody has seen.
+                        self.state.learn(&self.observer.latest());
                         input
                     }
                     Some(Command::Status { reply }) => {
@@ -324,11 +327,17 @@ impl Driver {
             }
             // A start that was given up may still have been on its way to the engine.
             match self.observer.refresh().await {
-                Ok(observed) if !observed.instances.is_empty() => {}
-                _ => break,
+                Ok(observed) if observed.instances.is_empty() => return Report::default(),
+                Ok(_) => {}
+                Err(error) => return Report { unseen: Some(error.into()), ..Report::default() },
             }
         }
-        Report::default()
+        let left = self.observer.latest();
+        let failed = left.instances.iter().map(|instance| {
+            let message = format!("{} is still there", instance.name);
+            (instance.name.service.clone(), Failure { message, ..Failure::default() })
+        });
+        Report { failed: failed.collect(), ..Report::default() }
     }
 }
 
@@ -412,8 +421,10 @@ impl Order {
         let mut report = executor.execute(&plan, &ground).await;
         report.failed.extend(wish.failed);
         // What the steps changed is to be seen by whoever asks for the status next.
-        if !plan.is_empty() {
-            executor.observer.refresh().await?;
+        if !plan.is_empty()
+            && let Err(error) = executor.observer.refresh().await
+        {
+            tracing::warn!(%error, "could not look at the outcome");
         }
         Ok(report)
     }

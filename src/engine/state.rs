@@ -16,7 +16,7 @@ use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::event::{EventKind, Failure};
 use crate::model::instance::{Generation, InstanceName};
 use crate::model::name::ServiceName;
-use crate::model::observed::{InstanceState, Observed};
+use crate::model::observed::Observed;
 use crate::model::platform::Platform;
 
 /// The pause before a failed service is tried again: doubled with each failure, up to the longest.
@@ -102,6 +102,9 @@ enum Phase {
     Executing,
     /// Executing, and what it works from is already out of date.
     ExecutingStale,
+    /// Executing, and meanwhile somebody has asked for something else: what fails now says nothing
+    /// about that.
+    ExecutingSuperseded,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +121,9 @@ impl State {
             Input::Apply { platform, only } => self.apply(platform, only),
             Input::Scale { replicas } => {
                 self.failures.retain(|service, _| !replicas.contains_key(service));
+                self.ask_for(replicas.keys().cloned().collect());
                 self.scale.extend(replicas);
-                self.reconcile_soon()
+                self.reconcile_as_asked()
             }
             Input::Restart { services } => self.restart(services),
             Input::Observed { observed, catalog } => self.look(&observed, &catalog, now),
@@ -165,6 +169,14 @@ impl State {
         self.phase != Phase::Idle
     }
 
+    /// Takes note of the generations that exist.
+    pub fn learn(&mut self, observed: &Observed) {
+        for seen in &observed.instances {
+            let last = self.last_generation.entry(seen.name.service.clone()).or_insert(seen.name.generation);
+            *last = (*last).max(seen.name.generation);
+        }
+    }
+
     fn apply(&mut self, platform: Arc<Platform>, only: Option<BTreeSet<ServiceName>>) -> Vec<Effect> {
         let asked = only.map(|names| with_callees(&platform, names));
         // What was asked for before stays asked for; asking for all asks for all from then on.
@@ -176,17 +188,33 @@ impl State {
         self.scale.retain(|service, _| platform.services.contains_key(service));
         self.failures.clear();
         self.platform = Some(platform);
-        self.reconcile_soon()
+        self.reconcile_as_asked()
     }
 
     fn restart(&mut self, services: BTreeSet<ServiceName>) -> Vec<Effect> {
+        self.ask_for(services.clone());
         for service in services {
             if let Some(generation) = self.last_generation.get(&service) {
                 self.restart_through.insert(service.clone(), *generation);
             }
             self.failures.remove(&service);
         }
-        self.reconcile_soon()
+        self.reconcile_as_asked()
+    }
+
+    /// Adds to the services that are to run, with all that they call.
+    fn ask_for(&mut self, services: BTreeSet<ServiceName>) {
+        if let (Some(platform), Some(active)) = (&self.platform, &mut self.active) {
+            active.extend(with_callees(platform, services));
+        }
+    }
+
+    fn reconcile_as_asked(&mut self) -> Vec<Effect> {
+        let effects = self.reconcile_soon();
+        if self.phase == Phase::ExecutingStale {
+            self.phase = Phase::ExecutingSuperseded;
+        }
+        effects
     }
 
     fn reconcile_soon(&mut self) -> Vec<Effect> {
@@ -197,28 +225,29 @@ impl State {
                 self.phase = Phase::Executing;
                 vec![Effect::Reconcile]
             }
-            Phase::Executing | Phase::ExecutingStale => {
+            Phase::Executing => {
                 self.phase = Phase::ExecutingStale;
                 Vec::new()
             }
+            Phase::ExecutingStale | Phase::ExecutingSuperseded => Vec::new(),
         }
     }
 
     /// Compares what takes requests with what runs.
     fn look(&mut self, observed: &Observed, catalog: &Catalog, now: Instant) -> Vec<Effect> {
         let mut effects = self.see_again();
-        for seen in &observed.instances {
-            let last = self.last_generation.entry(seen.name.service.clone()).or_insert(seen.name.generation);
-            *last = (*last).max(seen.name.generation);
-        }
+        self.learn(observed);
         let routed = catalog.endpoints().filter(|endpoint| endpoint.state == EndpointState::Ready);
         // Replicas that are lost together are one failure of their service.
         let mut pauses: BTreeMap<&ServiceName, Duration> = BTreeMap::new();
-        for instance in routed.map(|endpoint| &endpoint.instance) {
-            let state = find(observed, instance).map(|seen| seen.state);
-            if state.is_some_and(InstanceState::is_running) {
+        for endpoint in routed {
+            let instance = &endpoint.instance;
+            let seen = find(observed, instance);
+            // Running elsewhere is another life of it, which has to get ready first.
+            if seen.is_some_and(|seen| seen.state.is_running() && seen.address == Some(endpoint.address)) {
                 continue;
             }
+            let state = seen.map(|seen| seen.state);
             let platform = self.platform.as_deref();
             let spec = platform.and_then(|platform| platform.services.get(&instance.service));
             let how = how_it_ended(state, spec);
@@ -265,12 +294,13 @@ impl State {
             // Kept: a service that dies soon after getting ready is still failing in a row.
             self.serving_since.insert(service, now);
         }
-        for (service, failure) in report.failed {
-            self.count_failure(&service, failure, now);
+        let phase = std::mem::replace(&mut self.phase, Phase::Idle);
+        if phase != Phase::ExecutingSuperseded {
+            for (service, failure) in report.failed {
+                self.count_failure(&service, failure, now);
+            }
         }
-        let stale = self.phase == Phase::ExecutingStale;
-        self.phase = Phase::Idle;
-        if stale { self.reconcile_soon() } else { vec![Effect::Settled] }
+        if phase == Phase::Executing { vec![Effect::Settled] } else { self.reconcile_soon() }
     }
 
     /// Announced once, however often the engine is found not to answer.

@@ -19,6 +19,9 @@ use crate::model::route::{Access, Scope};
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const TOKEN_COOKIE: &str = "access_token";
 
+/// What the subject of a service's own token begins with.
+const SERVICE_SUBJECT: &str = "service:";
+
 /// What a request offers as proof of who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Credential<'r> {
@@ -54,7 +57,7 @@ pub(super) fn admit(
     credential: Credential<'_>,
     verifier: &dyn TokenVerifier,
 ) -> Result<Option<Principal>, Problem> {
-    let proven = verify(credential, verifier);
+    let proven = verify(credential, verifier).and_then(refuse_services);
     let needed = match access {
         Access::Public => return Ok(proven.unwrap_or(None)),
         Access::Authenticated => None,
@@ -67,6 +70,16 @@ pub(super) fn admit(
             Err(Problem::ScopeMissing { needed })
         }
         _ => Ok(Some(principal)),
+    }
+}
+
+/// A service's own token is for the inside doors alone: out here it would get past `calls`.
+fn refuse_services(principal: Option<Principal>) -> Result<Option<Principal>, Problem> {
+    match principal {
+        Some(principal) if principal.subject.starts_with(SERVICE_SUBJECT) => {
+            Err(Problem::TokenRejected(TokenRejection::WrongParty))
+        }
+        principal => Ok(principal),
     }
 }
 
@@ -92,8 +105,14 @@ pub(super) fn service_of_token(
     let Some(token) = headers.get(X_SERVICE_TOKEN) else { return Ok(None) };
     let token = token.to_str().map_err(|_| Problem::TokenRejected(TokenRejection::Malformed))?;
     let principal = verifier.verify(token, SystemTime::now()).map_err(Problem::TokenRejected)?;
-    let name = principal.subject.strip_prefix("service:").and_then(|name| name.parse().ok());
+    let name = principal.subject.strip_prefix(SERVICE_SUBJECT).and_then(|name| name.parse().ok());
     name.map(Some).ok_or(Problem::TokenRejected(TokenRejection::Claims))
+}
+
+/// Whether a web page made the request. None has any business at an inside door, and a local port is
+/// within reach of all of them.
+pub(super) fn is_from_a_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(SEC_FETCH_SITE) || headers.contains_key(ORIGIN)
 }
 
 /// RFC 6750, section 2.1; the scheme in any case (RFC 9110, section 11.1).
@@ -188,6 +207,20 @@ mod tests {
             let expected = if counts { Credential::Token("abc") } else { Credential::None };
             check_credential(&[cookie, (name, value)], expected);
         }
+    }
+
+    #[test]
+    fn a_services_own_token_opens_no_public_route() {
+        check_admission(&Access::Authenticated, Credential::Token("service:order"), "token_rejected");
+        check_admission(&Access::Public, Credential::Token("service:order"), "anybody");
+    }
+
+    #[test]
+    fn what_a_web_page_sends_is_known_by_its_headers() {
+        let mut headers = HeaderMap::new();
+        assert!(!is_from_a_browser(&headers));
+        headers.insert(ORIGIN, HeaderValue::from_static("http://evil.example"));
+        assert!(is_from_a_browser(&headers));
     }
 
     fn check_admission(access: &Access, credential: Credential<'_>, expected: &str) {

@@ -1,6 +1,6 @@
 //! Every size and every wait that bounds the data plane, in one place.
 //!
-//! The defaults are those of GATEWAY.md, section 4.2. Tests shorten the waits.
+//! The defaults suit a gateway that faces clients nobody has vetted. Tests shorten the waits.
 
 use std::time::Duration;
 

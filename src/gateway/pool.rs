@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::upload::RequestBody;
 
-/// Larger reads than this cost memory and gain nothing (GATEWAY.md, table 1b).
+/// Larger reads than this cost memory and gain nothing, as measured with bodies of 1 MiB.
 const BUFFER: usize = 128 * 1024;
 
 /// Why an instance could not be reached. No byte of the request was written.

@@ -134,6 +134,9 @@ impl Gateway {
         if !session.door.is_inside() {
             return Ok(None);
         }
+        if guard::is_from_a_browser(headers) {
+            return Err(Problem::CallerUnknown);
+        }
         let token = guard::service_of_token(headers, &*self.verifier)?;
         destination::caller(&session.door, session.client.ip(), token, table)
     }

@@ -137,7 +137,7 @@ async fn serve(stream: TcpStream, client: SocketAddr, door: Arc<Door>, gateway: 
     }
 }
 
-/// HTTP/1.1 and HTTP/2 in clear, told apart by the first bytes. Limits from GATEWAY.md, 4.2.
+/// HTTP/1.1 and HTTP/2 in clear, told apart by the first bytes.
 fn protocols() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // The waits of HTTP/1 are those of `ClientIo`.

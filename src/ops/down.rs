@@ -41,7 +41,7 @@ pub async fn down(context: &Context, data: DataFate, tell: EventSink<'_>) -> Res
     for runtime in target::all(context, &platform, &folder).await? {
         clear(&platform, &folder, &runtime, data, &mut removed, tell).await?;
     }
-    folder.forget_runtime();
+    folder.forget_runtimes();
     if data == DataFate::Delete {
         removed.accounts = auth::delete_accounts(&folder.auth())?;
     }

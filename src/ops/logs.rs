@@ -45,10 +45,10 @@ pub async fn logs(
     let mut seen = BTreeSet::new();
     let mut past = Vec::new();
     for runtime in &runtimes {
-        for instance in instances(runtime, &services).await? {
-            if let Some(lines) = written(runtime, &instance, &request.query).await? {
-                past.push((instance.clone(), lines));
-                seen.insert(instance);
+        for life in instances(runtime, &services).await? {
+            if let Some(lines) = written(runtime, &life.instance, &request.query).await? {
+                past.push((life.instance.clone(), lines));
+                seen.insert(life);
             }
         }
     }
@@ -60,13 +60,20 @@ pub async fn logs(
     follow(&runtimes, &services, seen, take).await
 }
 
+/// One run of an instance: a restart keeps the name and begins a new one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Life {
+    instance: InstanceName,
+    handle: String,
+}
+
 async fn instances(
     runtime: &Arc<dyn Runtime>,
     services: &BTreeSet<ServiceName>,
-) -> Result<Vec<InstanceName>, OpsError> {
+) -> Result<Vec<Life>, OpsError> {
     let observed = runtime.observe().await?;
     let chosen = observed.instances.into_iter().filter(|seen| services.contains(&seen.name.service));
-    Ok(chosen.map(|seen| seen.name).collect())
+    Ok(chosen.map(|seen| Life { instance: seen.name, handle: seen.handle }).collect())
 }
 
 async fn written(
@@ -98,7 +105,7 @@ async fn lines(
 async fn follow(
     runtimes: &[Arc<dyn Runtime>],
     services: &BTreeSet<ServiceName>,
-    already: BTreeSet<InstanceName>,
+    already: BTreeSet<Life>,
     take: &mut (dyn FnMut(&Entry) -> bool + Send),
 ) -> Result<(), OpsError> {
     let mut live: SelectAll<BoxStream<'static, Entry>> = SelectAll::new();
@@ -114,12 +121,12 @@ async fn follow(
             }
             _ = pace.tick() => {
                 for runtime in runtimes {
-                    for instance in instances(runtime, services).await? {
-                        if followed.insert(instance.clone()) {
+                    for life in instances(runtime, services).await? {
+                        if followed.insert(life.clone()) {
                             // The past of what was there before has been shown.
-                            let tail = already.contains(&instance).then_some(0);
+                            let tail = already.contains(&life).then_some(0);
                             let query = LogQuery { follow: true, tail, since: None };
-                            live.extend(entries(runtime, instance, &query).await?);
+                            live.extend(entries(runtime, life.instance, &query).await?);
                         }
                     }
                 }

@@ -41,7 +41,8 @@ pub async fn choose(
         }
         RuntimeChoice::Auto => match docker(context, platform).await {
             Ok(runtime) => Ok(Ground { reason: format!("containers on {}", runtime.description()), runtime }),
-            Err(error) if context.docker_host.is_some() => Err(error.into()),
+            // What it left in containers would be forgotten: only asking for it goes on without them.
+            Err(error) if context.docker_host.is_some() || ran_on_docker(folder) => Err(error.into()),
             Err(error) => {
                 let reason = format!("local processes, because {error}");
                 Ok(Ground { reason, runtime: process(platform, folder)? })
@@ -71,7 +72,7 @@ pub async fn all(
 }
 
 fn ran_on_docker(folder: &StateFolder) -> bool {
-    folder.last_runtime().is_some_and(|last| last == RuntimeKind::Docker.to_string())
+    folder.ran_on(&RuntimeKind::Docker.to_string())
 }
 
 async fn docker(context: &Context, platform: &Platform) -> Result<Arc<dyn Runtime>, RuntimeError> {

@@ -193,14 +193,24 @@ async fn serve(
     drop(applied);
     let stopping = running.stop();
     tokio::pin!(stopping);
+    let mut hurried = false;
     let outcome = loop {
         tokio::select! {
             biased;
             Some(event) = events.next() => audience.tell(&event),
             outcome = &mut stopping => break outcome,
-            () = interrupts.next() => running.hurry(),
+            // The second time kills; the third gives up on an engine that does not even do that.
+            () = interrupts.next() => {
+                if std::mem::replace(&mut hurried, true) {
+                    return Err(OpsError::Cancelled);
+                }
+                running.hurry();
+            }
         }
     };
+    if let Some(blind) = outcome.blind {
+        return Err(OpsError::Failed(blind));
+    }
     if ended_by_user && outcome.failed.is_empty() { Err(OpsError::Cancelled) } else { Ok(outcome) }
 }
 
@@ -243,7 +253,8 @@ pub async fn host(
     let running = started?;
     tokio::select! {
         () = running.asked_to_stop() => {}
-        () = running.abandoned() => {}
+        // Nobody has asked for anything, so nothing here is its own to remove.
+        () = running.abandoned() => return Ok(()),
         () = interrupts.next() => {}
     }
     running.stop().await;

@@ -129,11 +129,14 @@ impl<'a> Planner<'a> {
         let highest = highest.max(self.policy.last_generation.get(name).copied());
         let generation = newest.unwrap_or_else(|| highest.map_or(Generation::FIRST, Generation::next));
 
-        let (running, clear): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|instance| instance.state.is_running());
-        let (mut keep, mut leave): (Vec<_>, Vec<_>) = running
-            .into_iter()
-            .partition(|instance| is_wanted(instance) && instance.name.generation == generation);
+        // A paused instance is somebody's doing: it is left alone until they let it run again.
+        let (running, clear): (Vec<_>, Vec<_>) = all.into_iter().partition(|instance| {
+            instance.state.is_running() || (instance.state == InstanceState::Paused && is_wanted(instance))
+        });
+        let (mut keep, mut leave): (Vec<_>, Vec<_>) = running.into_iter().partition(|instance| {
+            let is_draining = self.endpoint_state(&instance.name) == Some(EndpointState::Draining);
+            is_wanted(instance) && instance.name.generation == generation && !is_draining
+        });
         // Of too many, those that already take requests stay.
         keep.sort_by_key(|instance| (!self.is_admitted(&instance.name), instance.name.replica));
         leave.extend(keep.split_off(keep.len().min(usize::from(service.replicas))));
@@ -142,8 +145,11 @@ impl<'a> Planner<'a> {
 
     /// What already runs as wanted, but is not routed to: after a restart of msctl itself.
     fn plan_adoptions(&mut self, sorted: &Sorted<'a>) -> Vec<StepId> {
-        let unrouted: Vec<_> =
-            sorted.keep.iter().filter(|instance| !self.is_admitted(&instance.name)).collect();
+        let unrouted: Vec<_> = sorted
+            .keep
+            .iter()
+            .filter(|seen| seen.state.is_running() && !self.is_admitted(&seen.name))
+            .collect();
         let mut admissions = Vec::new();
         for instance in unrouted {
             let name = &instance.name;
@@ -155,7 +161,9 @@ impl<'a> Planner<'a> {
 
     fn plan_starts(&mut self, service: &DesiredService, sorted: &Sorted<'a>) -> Vec<StepId> {
         let name = &service.spec.name;
-        let taken: BTreeSet<u16> = sorted.keep.iter().map(|instance| instance.name.replica).collect();
+        let staying = sorted.keep.iter().chain(&sorted.leave);
+        let of_generation = staying.filter(|instance| instance.name.generation == sorted.generation);
+        let taken: BTreeSet<u16> = of_generation.map(|instance| instance.name.replica).collect();
         let missing = usize::from(service.replicas) - sorted.keep.len();
         let free: Vec<u16> =
             (1..=u16::MAX).filter(|replica| !taken.contains(replica)).take(missing).collect();
@@ -266,9 +274,13 @@ impl<'a> Planner<'a> {
         self.push(&after, &name.service, remove, cause_of_removal);
     }
 
+    fn endpoint_state(&self, instance: &InstanceName) -> Option<EndpointState> {
+        let mut of_service = self.catalog.services.get(&instance.service).into_iter().flatten();
+        of_service.find(|endpoint| endpoint.instance == *instance).map(|endpoint| endpoint.state)
+    }
+
     fn is_admitted(&self, instance: &InstanceName) -> bool {
-        let of_service = self.catalog.services.get(&instance.service).into_iter().flatten();
-        of_service.into_iter().any(|e| e.instance == *instance && e.state == EndpointState::Ready)
+        self.endpoint_state(instance) == Some(EndpointState::Ready)
     }
 
     fn push(&mut self, after: &[StepId], service: &ServiceName, action: Action, cause: Cause) -> StepId {
@@ -284,7 +296,8 @@ fn start_cause(
     replaces_one: bool,
     leftover: Option<InstanceState>,
 ) -> Cause {
-    match (sorted.leave.first(), leftover) {
+    let replaced = sorted.leave.iter().find(|old| old.name.generation != sorted.generation);
+    match (replaced, leftover) {
         (Some(old), _) if replaces_one && old.hash == service.hash => Cause::Restart(old.name.generation),
         (Some(old), _) if replaces_one => Cause::Replaces(old.name.generation),
         (_, Some(state)) => Cause::Stopped(state),

@@ -239,6 +239,28 @@ fn what_is_in_no_manifest_leaves_and_what_is_held_stays() {
 }
 
 #[test]
+fn a_paused_instance_is_left_to_whoever_paused_it() {
+    let world = World::default().wants(service("a", "h", 1, &[])).sees("a.v1.1", "h", InstanceState::Paused);
+    check(&world, "");
+}
+
+#[test]
+fn a_draining_instance_is_not_called_back() {
+    let mut world = World::default().wants(service("a", "h", 1, &[])).runs("a.v1.1", "h").serves("a.v1.1");
+    let endpoints = world.catalog.services.values_mut().flatten();
+    endpoints.for_each(|endpoint| endpoint.state = EndpointState::Draining);
+    check(
+        &world,
+        "\
+[]  #1 a.v1.2  create+start  scaled from 0 to 1
+[1] #2 a.v1.2  await-ready   started
+[2] #3 a.v1.2  admit         ready
+[3] #4 a.v1.1  stop+remove   more than wanted
+",
+    );
+}
+
+#[test]
 fn a_restart_replaces_instances_that_differ_in_nothing() {
     let mut world = World::default().wants(service("a", "h", 1, &[])).runs("a.v1.1", "h").serves("a.v1.1");
     world.policy.restart_through = BTreeMap::from([("a".parse().unwrap(), Generation::FIRST)]);

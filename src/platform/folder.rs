@@ -91,21 +91,26 @@ impl StateFolder {
     /// Notes where the platform runs, so that what it left there is not overlooked once that place
     /// does not answer. Nothing else depends on it.
     pub fn remember_runtime(&self, runtime: &str) {
-        if let Err(error) = std::fs::write(self.runtime_file(), runtime) {
+        if self.ran_on(runtime) {
+            return;
+        }
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.runtime_file());
+        if let Err(error) = file.and_then(|mut file| writeln!(file, "{runtime}")) {
             tracing::warn!(%error, "could not note the runtime");
         }
     }
 
-    /// Forgets it: nothing is left there.
-    pub fn forget_runtime(&self) {
+    /// Forgets them all: nothing is left anywhere.
+    pub fn forget_runtimes(&self) {
         // Not being there is just as good.
         let _ = std::fs::remove_file(self.runtime_file());
     }
 
-    /// Where the platform ran last, unless it has been taken down since.
+    /// Whether the platform ran there and has not been taken down since.
     #[must_use]
-    pub fn last_runtime(&self) -> Option<String> {
-        std::fs::read_to_string(self.runtime_file()).ok()
+    pub fn ran_on(&self, runtime: &str) -> bool {
+        let noted = std::fs::read_to_string(self.runtime_file()).unwrap_or_default();
+        noted.lines().any(|line| line == runtime)
     }
 
     fn runtime_file(&self) -> PathBuf {

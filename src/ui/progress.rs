@@ -41,7 +41,7 @@ impl<'a> Progress<'a> {
             EventKind::StepFinished { service, step, subject, .. } => {
                 self.step_finished(service, *step, subject)
             }
-            EventKind::StepFailed { service, failure, .. } => self.failed(service, failure),
+            EventKind::StepFailed { service, subject, failure, .. } => self.failed(service, subject, failure),
             EventKind::BuildOutput { service, line } => self.build_line(service, line),
             EventKind::InstanceExited { instance, state, restart_in, .. } => {
                 let next =
@@ -97,7 +97,8 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn failed(&mut self, service: &str, failure: &Failure) {
+    fn failed(&mut self, service: &str, subject: &str, failure: &Failure) {
+        self.begun.remove(subject);
         self.settle(service, Style::Bad, &format!("{service}: {}", escape_control(&failure.message)));
         for line in &failure.excerpt {
             self.note(Style::Plain, &format!("    {}", escape_control(line)));

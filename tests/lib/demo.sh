@@ -132,7 +132,7 @@ demo_look_further() {
   look      cd $demo_folder
             $name ps
             $name logs -f
-  change    services/orders/src: save, and the service is redeployed without a dropped request
+  change    something in services/orders/src, then: $name up -d
   account   $demo_account holds the demo's password
   stop      $name down"
 }

@@ -12,6 +12,7 @@ use crate::engine::status;
 use crate::engine::tests::fixtures::{instance, name_of, names, platform, service};
 use crate::model::catalog::Endpoint;
 use crate::model::instance::SpecHash;
+use crate::model::observed::InstanceState;
 use crate::model::observed::ObservedInstance;
 use crate::model::status::ServiceState;
 
@@ -63,7 +64,7 @@ impl Desk {
             name: instance(name),
             hash: SpecHash("h".into()),
             state,
-            address: None,
+            address: state.is_running().then(|| ADDRESS.parse().unwrap()),
             handle: name.to_owned(),
         };
         let observed = Observed { instances: instances.into_iter().map(seen).collect() };
@@ -202,6 +203,15 @@ fn what_is_asked_for_during_an_execution_leads_to_one_more_and_settles_once() {
     assert_eq!(desk.report(&["a"], &[]), [Effect::Reconcile]);
     assert_eq!(desk.report(&["a"], &[]), [Effect::Settled]);
     assert!(!desk.state.is_executing());
+}
+
+#[test]
+fn what_failed_before_it_was_asked_for_anew_does_not_count() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.apply(None), [Effect::Reconcile]);
+    assert_eq!(desk.apply(None), []);
+    assert_eq!(desk.report(&["a"], &["d"]), [Effect::Reconcile]);
+    assert_eq!((desk.pause("d"), desk.held().as_str()), (None, ""));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Messages that are malformed, ambiguous, too large or too slow (FAULTS.md G2, G5, G6).
+//! Messages that are malformed, ambiguous, too large or too slow.
 
 use std::time::Duration;
 

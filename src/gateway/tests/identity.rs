@@ -1,4 +1,4 @@
-//! Who the instance is told the caller is, and who gets in (FAULTS.md G3, G4).
+//! Who the instance is told the caller is, and who gets in.
 
 use super::backend::Backend;
 use super::harness::World;

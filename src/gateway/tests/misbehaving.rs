@@ -1,4 +1,4 @@
-//! Instances that break off, talk nonsense or keep silent (FAULTS.md G7).
+//! Instances that break off, talk nonsense or keep silent.
 
 use std::time::Duration;
 

@@ -100,10 +100,16 @@ impl Docker {
     }
 }
 
-/// The tags of an image, or its id where it has none.
+/// The tags of an image, or its id where it has none. Where builds of ours tagged it, the tags that
+/// somebody else added are not among them.
 pub(super) fn image_names(image: &ImageSummary) -> Vec<String> {
-    let tags: Vec<String> = image.repo_tags.iter().filter(|tag| !tag.contains("<none>")).cloned().collect();
-    if tags.is_empty() { vec![image.id.clone()] } else { tags }
+    let tags: Vec<&String> = image.repo_tags.iter().filter(|tag| !tag.contains("<none>")).collect();
+    let is_build = |tag: &&&String| tag.starts_with("msctl/");
+    match tags.iter().any(|tag| is_build(&tag)) {
+        true => tags.iter().filter(is_build).map(|tag| (*tag).clone()).collect(),
+        false if tags.is_empty() => vec![image.id.clone()],
+        false => tags.into_iter().cloned().collect(),
+    }
 }
 
 fn read(container: &ContainerSummary, network: &str) -> Option<ObservedInstance> {
@@ -206,5 +212,7 @@ mod tests {
         assert_eq!(image_names(&image), ["store/order:1"]);
         image.repo_tags = vec!["<none>:<none>".to_owned()];
         assert_eq!(image_names(&image), ["sha256:1"]);
+        image.repo_tags = vec!["msctl/store-3fa9c1/order:1".to_owned(), "my/own:1".to_owned()];
+        assert_eq!(image_names(&image), ["msctl/store-3fa9c1/order:1"]);
     }
 }

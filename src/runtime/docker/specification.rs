@@ -61,7 +61,7 @@ pub(super) fn container(
 
 fn runs_as_root(user: &str) -> bool {
     let name = user.split(':').next().unwrap_or_default();
-    matches!(name, "" | "0" | "root")
+    name.is_empty() || name == "root" || name.parse::<u64>() == Ok(0)
 }
 
 fn host(spec: &InstanceSpec, network: &SharedNetwork) -> HostConfig {

@@ -11,7 +11,7 @@ use super::Docker;
 use super::errors::status_of;
 use super::observe::image_names;
 use crate::model::observed::{Resource, ResourceKind};
-use crate::runtime::{DataFate, RuntimeError};
+use crate::runtime::{DataFate, RuntimeError, labels};
 
 impl Docker {
     /// What fails stops the rest, and loses nothing: the next call continues there.
@@ -61,7 +61,9 @@ impl Docker {
         match self.api.inspect_container(container, None::<InspectContainerOptions>).await {
             Ok(found) => {
                 let labels: HashMap<_, _> = found.config.and_then(|config| config.labels).unwrap_or_default();
-                Ok(self.is_ours(&labels))
+                // An image's labels are inherited: those of an instance are given by us alone.
+                let is_instance = labels::read_instance(|key| labels.get(key).map(String::as_str)).is_some();
+                Ok(is_instance && self.is_ours(&labels))
             }
             Err(error) if status_of(&error) == Some(404) => Ok(true),
             Err(error) => Err(self.engine.failed_to(format!("inspect container {container}"))(error)),
