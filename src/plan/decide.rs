@@ -87,7 +87,7 @@ struct Planner<'a> {
 struct Sorted<'a> {
     /// Of the wanted version and running.
     keep: Vec<&'a ObservedInstance>,
-    /// Running, but of another version or more than wanted.
+    /// Running, but of another version, more than wanted, paused or draining.
     leave: Vec<&'a ObservedInstance>,
     /// Not running: to be cleared away.
     clear: Vec<&'a ObservedInstance>,
@@ -129,13 +129,14 @@ impl<'a> Planner<'a> {
         let highest = highest.max(self.policy.last_generation.get(name).copied());
         let generation = newest.unwrap_or_else(|| highest.map_or(Generation::FIRST, Generation::next));
 
-        // A paused instance is somebody's doing: it is left alone until they let it run again.
-        let (running, clear): (Vec<_>, Vec<_>) = all.into_iter().partition(|instance| {
-            instance.state.is_running() || (instance.state == InstanceState::Paused && is_wanted(instance))
-        });
-        let (mut keep, mut leave): (Vec<_>, Vec<_>) = running.into_iter().partition(|instance| {
+        // A paused instance takes no requests, and cannot be started anew under its name: it leaves.
+        let (alive, clear): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|instance| instance.state.is_running() || instance.state == InstanceState::Paused);
+        let (mut keep, mut leave): (Vec<_>, Vec<_>) = alive.into_iter().partition(|instance| {
             let is_draining = self.endpoint_state(&instance.name) == Some(EndpointState::Draining);
-            is_wanted(instance) && instance.name.generation == generation && !is_draining
+            let is_of_use = instance.state.is_running() && !is_draining;
+            is_wanted(instance) && instance.name.generation == generation && is_of_use
         });
         // Of too many, those that already take requests stay.
         keep.sort_by_key(|instance| (!self.is_admitted(&instance.name), instance.name.replica));

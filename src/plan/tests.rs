@@ -239,9 +239,17 @@ fn what_is_in_no_manifest_leaves_and_what_is_held_stays() {
 }
 
 #[test]
-fn a_paused_instance_is_left_to_whoever_paused_it() {
+fn a_paused_instance_is_replaced_by_another_replica() {
     let world = World::default().wants(service("a", "h", 1, &[])).sees("a.v1.1", "h", InstanceState::Paused);
-    check(&world, "");
+    check(
+        &world,
+        "\
+[]  #1 a.v1.2  create+start  scaled from 0 to 1
+[1] #2 a.v1.2  await-ready   started
+[2] #3 a.v1.2  admit         ready
+[3] #4 a.v1.1  stop+remove   more than wanted
+",
+    );
 }
 
 #[test]

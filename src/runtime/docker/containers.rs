@@ -143,9 +143,16 @@ impl Docker {
         instance: &InstanceName,
         grace: Duration,
     ) -> Result<StopOutcome, RuntimeError> {
-        let Some(id) = self.find(instance).await?.and_then(|container| container.id) else {
+        let found = self.find(instance).await?;
+        let is_paused = found.as_ref().is_some_and(|container| container.state == Some(State::PAUSED));
+        let Some(id) = found.and_then(|container| container.id) else {
             return Ok(StopOutcome::Stopped);
         };
+        if is_paused {
+            // A paused process hears no signal, and the engine does not even try.
+            let unpaused = self.api.unpause_container(&id).await;
+            unpaused.map_err(self.engine.failed_to(format!("unpause instance {instance}")))?;
+        }
         let options = StopContainerOptionsBuilder::default().t(whole_seconds(grace)).build();
         let asked = Instant::now();
         match self.patient(grace).stop_container(&id, Some(options)).await {
