@@ -41,9 +41,11 @@ def compile_responder(folder):
 
 
 class Stand:
-    """`services` services with `replicas` instances each, all of one image that is there already."""
+    """`services` services with `replicas` instances each, all of one image that is there already.
 
-    def __init__(self, tools, name, services, replicas=1):
+    With `stubborn`, one of them ignores SIGTERM and has to be killed when its grace has passed."""
+
+    def __init__(self, tools, name, services, replicas=1, stubborn=False):
         self.tools, self.name = tools, f"bench-{name}"
         self.folder = Path(tempfile.mkdtemp(prefix="msctl-bench-"))
         self.output = self.folder / "output"
@@ -53,7 +55,8 @@ class Stand:
         }
         write(self.folder / "platform/msctl.toml", platform_file(self.name))
         for number in range(1, services + 1):
-            write(self.folder / f"platform/services/s{number}/service.toml", service_file(number, replicas))
+            text = service_file(number, replicas) + (STUBBORN if stubborn and number == 1 else "")
+            write(self.folder / f"platform/services/s{number}/service.toml", text)
 
     def __enter__(self):
         engine.load(IMAGE, compile_responder(self.folder))
@@ -111,7 +114,14 @@ image = "{IMAGE}"
 [run]
 port = 8080
 replicas = {replicas}
+stop_grace = "2s"
 [[routes]]
 path = "/s{number}"
 access = "public"
+"""
+
+
+STUBBORN = """\
+[configuration]
+IGNORE_TERM = "1"
 """
