@@ -149,7 +149,10 @@ impl Client {
 
     fn unconnected(&self, error: &std::io::Error) -> ClientError {
         match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => ClientError::NotRunning,
+            std::io::ErrorKind::NotFound
+            | std::io::ErrorKind::ConnectionRefused
+            // A path that no socket can have: nobody listens there.
+            | std::io::ErrorKind::InvalidInput => ClientError::NotRunning,
             _ => self.broken(error),
         }
     }

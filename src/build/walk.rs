@@ -55,9 +55,19 @@ pub fn sources(root: &Path, folder: &Path, ignored: DockerIgnore) -> Result<Vec<
         let is_cache = is_folder && path.join(CACHE_TAG).exists();
         let relative = path.strip_prefix(&base).unwrap_or(path);
         relative.as_os_str().is_empty()
-            || !(by_git || is_output || is_cache || skips(&ignored, relative, is_folder))
+            || !(by_git
+                || is_output
+                || is_cache
+                || is_manifest(relative)
+                || skips(&ignored, relative, is_folder))
     });
     collect(&walk, folder)
+}
+
+/// What of `service.toml` a build depends on is part of the digest by itself; a changed route or
+/// number of replicas is nothing to build for.
+fn is_manifest(relative: &Path) -> bool {
+    relative == Path::new("service.toml")
 }
 
 /// The build context as Docker sees it: everything that `.dockerignore` does not leave out, and the

@@ -32,6 +32,7 @@ pub async fn run(args: &Args, context: &Context, printer: &Printer) -> Result<Ex
     for service in &status.services {
         if let Some(problem) = &service.problem {
             printer.say(&format!("{}: {problem}", service.name));
+            service.log.iter().for_each(|log| printer.say(&format!("  whole output: {log}")));
         }
     }
     Ok(ExitCode::Ok)

@@ -29,7 +29,7 @@ Examples:
         /// What the token allows; may be given several times
         #[arg(long = "scope", env = "MSCTL_SCOPE", value_name = "SCOPE", value_delimiter = ' ')]
         scopes: Vec<Scope>,
-        /// How long it is valid, such as "15m"; the manifest's [auth] access_token_ttl if not given
+        /// How long it is valid, such as "15m"; as the manifest says if not given
         #[arg(long, env = "MSCTL_TTL", value_name = "DURATION", value_parser = parse_lifetime)]
         ttl: Option<Duration>,
     },

@@ -185,7 +185,13 @@ impl State {
             (true, None, _) | (_, _, None) => None,
             (false, _, asked) => asked,
         };
-        self.scale.retain(|service, _| platform.services.contains_key(service));
+        // A wish lasts until the manifest says something new about the same service.
+        let before = self.platform.as_deref();
+        self.scale.retain(|service, _| {
+            let replicas = |platform: &Platform| platform.services.get(service).map(|spec| spec.run.replicas);
+            let now = replicas(&platform);
+            now.is_some() && before.is_none_or(|before| replicas(before) == now)
+        });
         self.failures.clear();
         self.platform = Some(platform);
         self.reconcile_as_asked()

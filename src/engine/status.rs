@@ -45,6 +45,7 @@ fn of_service(
         replicas,
         failures: 0,
         problem: None,
+        log: None,
         routes: prefixes(service),
         instances: seen.iter().map(|instance| of_instance(instance, serves(instance))).collect(),
     }
@@ -85,11 +86,10 @@ fn of_instance(instance: &ObservedInstance, serving: bool) -> InstanceStatus {
 /// Adds to a status that the service has failed `count` times in a row.
 pub fn add_trouble(service: &mut ServiceStatus, count: u32, crash_loop: u32, failure: &Failure) {
     service.failures = count;
-    if service.state == ServiceState::Ready {
-        return;
-    }
+    // Also where an earlier version serves: that the new one fails is what its author has to know.
     service.problem = Some(failure.message.clone());
-    if service.replicas.ready == 0 {
+    service.log.clone_from(&failure.log);
+    if service.state != ServiceState::Ready && service.replicas.ready == 0 {
         service.state = if count >= crash_loop { ServiceState::CrashLooping } else { ServiceState::Failed };
     }
 }

@@ -80,7 +80,7 @@ fn check(file: &PlatformFile, drafts: &[Draft], problems: &Problems) {
 }
 
 /// Two checkouts of one platform differ in nothing but where they are.
-fn worktree_of(root: &Path) -> Worktree {
+pub(super) fn worktree_of(root: &Path) -> Worktree {
     let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
     let digits = format!("{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2]);
     Worktree::from_hex(&digits).expect("three bytes are six hexadecimal digits")

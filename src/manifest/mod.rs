@@ -18,6 +18,7 @@
 
 mod error;
 mod find;
+mod identify;
 mod load;
 
 mod platform_file;
@@ -43,6 +44,7 @@ mod values;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use error::ManifestError;
 pub use find::{MANIFEST_FILE, find};
+pub use identify::{identify, worktree};
 pub use load::load;
 pub use service_file::SERVICE_FILE;
 

@@ -42,6 +42,9 @@ pub struct ServiceStatus {
     /// Why it is not ready, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Where the output of what failed is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     pub routes: Vec<String>,
     pub instances: Vec<InstanceStatus>,
 }
@@ -60,6 +63,7 @@ pub struct InstanceStatus {
     pub state: String,
     pub address: Option<String>,
     /// When it was started, where it runs.
+    #[serde(with = "time")]
     pub since: Option<SystemTime>,
     /// Whether requests are routed to it.
     pub serving: bool,
@@ -94,5 +98,21 @@ impl std::fmt::Display for ServiceState {
             Self::Unattended => "unattended",
             Self::Stopped => "stopped",
         })
+    }
+}
+
+/// Times as RFC 3339 text, to the second.
+mod time {
+    use std::time::SystemTime;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| humantime::parse_rfc3339_weak(&text)).transpose().map_err(D::Error::custom)
     }
 }

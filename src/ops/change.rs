@@ -29,7 +29,7 @@ pub async fn scale(
     for (name, count) in replicas {
         wanted.insert(known_service(&platform, name)?.to_string(), *count);
     }
-    let messages = context.client(&platform)?.change(&Change::Scale { replicas: wanted }).await?;
+    let messages = context.client(&platform.id)?.change(&Change::Scale { replicas: wanted }).await?;
     follow(messages, tell).await
 }
 
@@ -49,7 +49,7 @@ pub async fn restart(
     } else {
         named.iter().map(ToString::to_string).collect()
     };
-    let messages = context.client(&platform)?.change(&Change::Restart { services: chosen }).await?;
+    let messages = context.client(&platform.id)?.change(&Change::Restart { services: chosen }).await?;
     follow(messages, tell).await
 }
 

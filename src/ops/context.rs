@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::error::OpsError;
 use crate::admin::client::Client;
 use crate::manifest;
-use crate::model::name::ServiceName;
+use crate::model::name::{PlatformId, ServiceName};
 use crate::model::platform::Platform;
 use crate::platform::folder::{self, StateFolder};
 
@@ -32,16 +32,35 @@ impl Context {
         Ok(manifest::load(&manifest::find(&self.directory)?)?)
     }
 
+    /// Which platform `directory` is in, even if its manifest is invalid in every other respect.
+    ///
+    /// # Errors
+    /// When there is none, or the manifest does not even say its name.
+    pub fn identify(&self) -> Result<PlatformId, OpsError> {
+        let manifest = manifest::find(&self.directory)?;
+        match manifest::identify(&manifest) {
+            Some(platform) => Ok(platform),
+            None => Ok(manifest::load(&manifest)?.id),
+        }
+    }
+
     /// # Errors
     /// When the platform's state folder cannot be made.
-    pub fn state(&self, platform: &Platform) -> Result<StateFolder, OpsError> {
-        let base = folder::base(self.state_dir.as_deref(), self.xdg_state_home.as_deref())?;
-        Ok(StateFolder::open(&base, &platform.id)?)
+    pub fn state(&self, platform: &PlatformId) -> Result<StateFolder, OpsError> {
+        Ok(StateFolder::open(&self.state_base()?, platform)?)
+    }
+
+    /// The folder below which every platform keeps its state.
+    ///
+    /// # Errors
+    /// When none is known.
+    pub fn state_base(&self) -> Result<PathBuf, OpsError> {
+        Ok(folder::base(self.state_dir.as_deref(), self.xdg_state_home.as_deref())?)
     }
 
     /// # Errors
     /// As [`Self::state`].
-    pub fn client(&self, platform: &Platform) -> Result<Client, OpsError> {
+    pub fn client(&self, platform: &PlatformId) -> Result<Client, OpsError> {
         Ok(Client::new(&self.state(platform)?.socket()))
     }
 }
@@ -62,4 +81,35 @@ pub fn known_service<'a>(platform: &'a Platform, name: &str) -> Result<&'a Servi
         name: name.to_owned(),
         known: platform.services.keys().map(ToString::to_string).collect(),
     })
+}
+
+/// The services that are meant: the named ones, or all. By the manifest where it is valid; where it
+/// is not, any name may be that of something that runs.
+///
+/// # Errors
+/// When a name is none, or is not in the platform.
+pub fn chosen_services(context: &Context, names: &[String]) -> Result<Chosen, OpsError> {
+    match context.load() {
+        Ok(platform) if names.is_empty() => Ok(Chosen::These(platform.services.into_keys().collect())),
+        Ok(platform) => Ok(Chosen::These(known_services(&platform, names)?)),
+        Err(_) if names.is_empty() => Ok(Chosen::All),
+        Err(_) => Ok(Chosen::These(names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?)),
+    }
+}
+
+/// Which services a verb is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chosen {
+    All,
+    These(BTreeSet<ServiceName>),
+}
+
+impl Chosen {
+    #[must_use]
+    pub fn contains(&self, service: &ServiceName) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(services) => services.contains(service),
+        }
+    }
 }

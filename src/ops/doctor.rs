@@ -102,7 +102,7 @@ fn state_folder(context: &Context) -> Finding {
 
 async fn engine(context: &Context, platform: Option<&Platform>) -> Finding {
     let subject = "container engine";
-    match target::probe(context, platform).await {
+    match target::probe(context, platform.map(|platform| &platform.id)).await {
         Ok(description) => Finding::new(subject, Verdict::Good, description, None),
         Err(error) => {
             let advice =
@@ -114,7 +114,7 @@ async fn engine(context: &Context, platform: Option<&Platform>) -> Finding {
 
 async fn gateway_port(context: &Context, platform: &Platform) -> Finding {
     let (subject, listen) = ("gateway port", platform.gateway.listen);
-    let is_up = match context.client(platform) {
+    let is_up = match context.client(&platform.id) {
         Ok(client) => client.status().await.is_ok(),
         Err(_) => false,
     };

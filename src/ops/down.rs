@@ -12,10 +12,12 @@ use super::target;
 use crate::admin::Message;
 use crate::admin::client::{Client, ClientError};
 use crate::auth;
+use crate::manifest;
+use crate::model::name::PlatformId;
 use crate::model::observed::{Observed, Resource, ResourceKind};
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
-use crate::platform::folder::{Lock, StateFolder};
+use crate::platform::folder::{self, Lock, StateFolder};
 use crate::platform::teardown;
 use crate::runtime::{DataFate, Runtime};
 
@@ -30,22 +32,41 @@ pub struct Removed {
     pub accounts: bool,
 }
 
+/// Removes whatever runs from this folder: under the name that the manifest has now, and under any
+/// that it had. A manifest that is invalid is no obstacle.
+///
 /// # Errors
 /// When something could not be removed, or is still there afterwards.
 pub async fn down(context: &Context, data: DataFate, tell: EventSink<'_>) -> Result<Removed, OpsError> {
-    let platform = context.load()?;
-    let folder = context.state(&platform)?;
-    let mut removed = Removed { instances: stop_process(&folder, tell).await?, ..Removed::default() };
+    let platform = context.load().ok();
+    let mut removed = Removed::default();
+    for id in identities(context)? {
+        let known = platform.as_ref().filter(|platform| platform.id == id);
+        take_down(context, &id, known, data, &mut removed, tell).await?;
+    }
+    Ok(removed)
+}
+
+async fn take_down(
+    context: &Context,
+    id: &PlatformId,
+    platform: Option<&Platform>,
+    data: DataFate,
+    removed: &mut Removed,
+    tell: EventSink<'_>,
+) -> Result<(), OpsError> {
+    let folder = context.state(id)?;
+    removed.instances += stop_process(&folder, tell).await?;
     // Held until the proof is given, so that nobody starts what is just being removed.
     let _lock = lock_when_free(&folder).await?;
-    for runtime in target::all(context, &platform, &folder).await? {
-        clear(&platform, &folder, &runtime, data, &mut removed, tell).await?;
+    for runtime in target::all(context, id, &folder).await? {
+        clear(platform, &folder, &runtime, data, removed, tell).await?;
     }
     folder.forget_runtimes();
     if data == DataFate::Delete {
-        removed.accounts = auth::delete_accounts(&folder.auth())?;
+        removed.accounts |= auth::delete_accounts(&folder.auth())?;
     }
-    Ok(removed)
+    Ok(())
 }
 
 /// What `down` would remove.
@@ -53,16 +74,28 @@ pub async fn down(context: &Context, data: DataFate, tell: EventSink<'_>) -> Res
 /// # Errors
 /// When a runtime cannot be looked at.
 pub async fn plan(context: &Context, data: DataFate) -> Result<Vec<String>, OpsError> {
-    let platform = context.load()?;
-    let folder = context.state(&platform)?;
     let mut lines = Vec::new();
-    for runtime in target::all(context, &platform, &folder).await? {
-        let (observed, resources) = tokio::try_join!(runtime.observe(), runtime.resources())?;
-        lines.extend(observed.instances.iter().map(|instance| format!("stop+remove  {}", instance.name)));
-        let going = resources.iter().filter(|resource| !is_kept(resource, data));
-        lines.extend(going.map(|resource| format!("remove       {} {}", resource.kind, resource.name)));
+    for id in identities(context)? {
+        let folder = context.state(&id)?;
+        for runtime in target::all(context, &id, &folder).await? {
+            let (observed, resources) = tokio::try_join!(runtime.observe(), runtime.resources())?;
+            lines.extend(observed.instances.iter().map(|instance| format!("stop+remove  {}", instance.name)));
+            let going = resources.iter().filter(|resource| !is_kept(resource, data));
+            lines.extend(going.map(|resource| format!("remove       {} {}", resource.kind, resource.name)));
+        }
     }
     Ok(lines)
+}
+
+/// Every identity that the platform in this folder has, or had and left state under.
+fn identities(context: &Context) -> Result<BTreeSet<PlatformId>, OpsError> {
+    let manifest = manifest::find(&context.directory)?;
+    let mut known: BTreeSet<PlatformId> = context.identify().into_iter().collect();
+    if let Some(worktree) = manifest::worktree(&manifest) {
+        known.extend(folder::of_worktree(&context.state_base()?, &worktree));
+    }
+    // Nothing to go by: the manifest's own error says why.
+    if known.is_empty() { Ok(BTreeSet::from([context.load()?.id])) } else { Ok(known) }
 }
 
 /// Has the platform process, if there is one, drain and remove what it runs, and end.
@@ -95,7 +128,7 @@ async fn lock_when_free(folder: &StateFolder) -> Result<Lock, OpsError> {
 }
 
 async fn clear(
-    platform: &Platform,
+    platform: Option<&Platform>,
     folder: &StateFolder,
     runtime: &Arc<dyn Runtime>,
     data: DataFate,

@@ -50,6 +50,8 @@ pub enum OpsError {
     /// The runtime could not be looked at, or an instance not let go of.
     #[error("{}", .0.message)]
     Failed(Failure),
+    #[error("the platform runs already, on the {runs_on} runtime")]
+    OtherRuntime { runs_on: String },
     /// The running platform did not begin with it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -84,7 +86,9 @@ impl OpsError {
             | Self::Argument { .. }
             | Self::NoSuchService { .. }
             | Self::NeedsYes => ExitCode::Usage,
-            Self::Folder(FolderError::Locked { .. }) | Self::ServiceExists { .. } => ExitCode::Conflict,
+            Self::Folder(FolderError::Locked { .. })
+            | Self::ServiceExists { .. }
+            | Self::OtherRuntime { .. } => ExitCode::Conflict,
             Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
             Self::Start(error) => error.exit_code(),
             Self::Scaffold(error) => of_scaffold(error),
@@ -105,6 +109,7 @@ impl OpsError {
             Self::Start(error) => error.hint(),
             Self::Scaffold(error) => error.hint(),
             Self::Failed(failure) => failure.hint.clone(),
+            Self::OtherRuntime { .. } => Some("stop it first with: msctl down".to_owned()),
             Self::Refused(refusal) => refusal.hint.clone(),
             Self::Detached { hint, .. } => hint.clone(),
             Self::Client(ClientError::NotRunning) => Some("start it with: msctl up".to_owned()),

@@ -1,6 +1,6 @@
 //! `msctl exec`: a command inside a running instance.
 
-use super::context::{Context, known_service};
+use super::context::{Context, chosen_services};
 use super::error::OpsError;
 use super::target;
 use crate::runtime::ExecRequest;
@@ -10,12 +10,12 @@ use crate::runtime::ExecRequest;
 /// # Errors
 /// When nothing of the service runs, or the runtime cannot run the command.
 pub async fn exec(context: &Context, service: &str, request: &ExecRequest) -> Result<i32, OpsError> {
-    let platform = context.load()?;
-    let service = known_service(&platform, service)?;
+    let platform = context.identify()?;
+    let services = chosen_services(context, &[service.to_owned()])?;
     let folder = context.state(&platform)?;
     for runtime in target::all(context, &platform, &folder).await? {
         let observed = runtime.observe().await?;
-        let of_service = observed.instances.iter().filter(|seen| seen.name.service == *service);
+        let of_service = observed.instances.iter().filter(|seen| services.contains(&seen.name.service));
         let newest =
             of_service.filter(|seen| seen.state.is_running()).max_by_key(|seen| seen.name.generation);
         if let Some(instance) = newest {

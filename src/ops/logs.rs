@@ -8,12 +8,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, SelectAll};
 
-use super::context::{Context, known_services};
+use super::context::{Chosen, Context, chosen_services};
 use super::error::OpsError;
 use super::target;
 use crate::logs::{Entry, merge};
 use crate::model::instance::InstanceName;
-use crate::model::name::ServiceName;
 use crate::runtime::{LogLine, LogQuery, Runtime, RuntimeError};
 
 /// How often new instances are looked for while following, at the least.
@@ -36,28 +35,23 @@ pub async fn logs(
     request: &Request,
     take: &mut (dyn FnMut(&Entry) -> bool + Send),
 ) -> Result<(), OpsError> {
-    let platform = context.load()?;
-    let named = known_services(&platform, &request.services)?;
-    let services: BTreeSet<ServiceName> =
-        if named.is_empty() { platform.services.keys().cloned().collect() } else { named };
+    let platform = context.identify()?;
+    let services = chosen_services(context, &request.services)?;
     let folder = context.state(&platform)?;
     let runtimes = target::all(context, &platform, &folder).await?;
-    let mut seen = BTreeSet::new();
+    if request.query.follow {
+        return follow(&runtimes, &services, &request.query, take).await;
+    }
     let mut past = Vec::new();
     for runtime in &runtimes {
         for life in instances(runtime, &services).await? {
-            if let Some(lines) = written(runtime, &life.instance, &request.query).await? {
-                past.push((life.instance.clone(), lines));
-                seen.insert(life);
+            if let Some(lines) = lines(runtime, &life.instance, &request.query).await? {
+                past.push((life.instance, lines.collect().await));
             }
         }
     }
-    // Following starts where each instance's past ends, so the past is read first and once.
-    let entries = merge(past, request.query.tail);
-    if !entries.iter().all(&mut *take) || !request.query.follow {
-        return Ok(());
-    }
-    follow(&runtimes, &services, seen, take).await
+    let _all = merge(past, request.query.tail).iter().all(take);
+    Ok(())
 }
 
 /// One run of an instance: a restart keeps the name and begins a new one.
@@ -67,25 +61,10 @@ struct Life {
     handle: String,
 }
 
-async fn instances(
-    runtime: &Arc<dyn Runtime>,
-    services: &BTreeSet<ServiceName>,
-) -> Result<Vec<Life>, OpsError> {
+async fn instances(runtime: &Arc<dyn Runtime>, services: &Chosen) -> Result<Vec<Life>, OpsError> {
     let observed = runtime.observe().await?;
     let chosen = observed.instances.into_iter().filter(|seen| services.contains(&seen.name.service));
     Ok(chosen.map(|seen| Life { instance: seen.name, handle: seen.handle }).collect())
-}
-
-async fn written(
-    runtime: &Arc<dyn Runtime>,
-    instance: &InstanceName,
-    query: &LogQuery,
-) -> Result<Option<Vec<LogLine>>, OpsError> {
-    let query = LogQuery { follow: false, ..query.clone() };
-    Ok(match lines(runtime, instance, &query).await? {
-        Some(lines) => Some(lines.collect().await),
-        None => None,
-    })
 }
 
 /// What an instance prints; `None` when it was removed since it was seen.
@@ -101,11 +80,12 @@ async fn lines(
     }
 }
 
-/// Follows every instance, those that come later included, from now on.
+/// Follows every instance, those that come later included: each as one stream, so that nothing falls
+/// between what was printed before and what comes.
 async fn follow(
     runtimes: &[Arc<dyn Runtime>],
-    services: &BTreeSet<ServiceName>,
-    already: BTreeSet<Life>,
+    services: &Chosen,
+    query: &LogQuery,
     take: &mut (dyn FnMut(&Entry) -> bool + Send),
 ) -> Result<(), OpsError> {
     let mut live: SelectAll<BoxStream<'static, Entry>> = SelectAll::new();
@@ -120,12 +100,13 @@ async fn follow(
                 }
             }
             _ = pace.tick() => {
+                let is_first = followed.is_empty();
                 for runtime in runtimes {
                     for life in instances(runtime, services).await? {
                         if followed.insert(life.clone()) {
-                            // The past of what was there before has been shown.
-                            let tail = already.contains(&life).then_some(0);
-                            let query = LogQuery { follow: true, tail, since: None };
+                            // Of what begins later, all is new.
+                            let tail = if is_first { query.tail } else { None };
+                            let query = LogQuery { follow: true, tail, since: query.since };
                             live.extend(entries(runtime, life.instance, &query).await?);
                         }
                     }

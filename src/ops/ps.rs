@@ -14,12 +14,16 @@ use crate::model::status::{GatewayStatus, PlatformStatus, SCHEMA, ServiceStatus}
 /// # Errors
 /// When neither the platform process nor a runtime can be asked.
 pub async fn ps(context: &Context) -> Result<PlatformStatus, OpsError> {
-    let platform = context.load()?;
-    status(context, &platform).await
+    let id = context.identify()?;
+    match Client::new(&context.state(&id)?.socket()).status().await {
+        Ok(status) => Ok(status),
+        Err(ClientError::NotRunning) => status(context, &context.load()?).await,
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn status(context: &Context, platform: &Platform) -> Result<PlatformStatus, OpsError> {
-    let folder = context.state(platform)?;
+    let folder = context.state(&platform.id)?;
     match Client::new(&folder.socket()).status().await {
         Ok(status) => return Ok(status),
         Err(ClientError::NotRunning) => {}
@@ -34,7 +38,7 @@ async fn status(context: &Context, platform: &Platform) -> Result<PlatformStatus
         pid: None,
         services: Vec::new(),
     };
-    for runtime in target::all(context, platform, &folder).await? {
+    for runtime in target::all(context, &platform.id, &folder).await? {
         let observed = runtime.observe().await?;
         if status.services.is_empty() || !observed.instances.is_empty() {
             status.services = engine::status::of(platform, &observed, None, &BTreeMap::new());

@@ -12,7 +12,7 @@ use crate::platform::control;
 /// When the manifest is invalid or the platform process does not answer properly.
 pub async fn routes(context: &Context) -> Result<Vec<RouteRow>, OpsError> {
     let platform = context.load()?;
-    match Client::new(&context.state(&platform)?.socket()).routes().await {
+    match Client::new(&context.state(&platform.id)?.socket()).routes().await {
         Ok(rows) => Ok(rows),
         Err(ClientError::NotRunning) => Ok(control::declared_routes(&platform)),
         Err(error) => Err(error.into()),

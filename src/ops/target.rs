@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::context::Context;
 use super::error::OpsError;
 use crate::model::name::{PlatformId, Worktree};
-use crate::model::platform::Platform;
 use crate::platform::folder::StateFolder;
 use crate::platform::running::Ground;
 use crate::runtime::docker::Docker;
@@ -26,7 +25,7 @@ pub enum RuntimeChoice {
 /// When the engine that was asked for does not answer. An address in DOCKER_HOST is asking.
 pub async fn choose(
     context: &Context,
-    platform: &Platform,
+    platform: &PlatformId,
     folder: &StateFolder,
     choice: RuntimeChoice,
 ) -> Result<Ground, OpsError> {
@@ -58,7 +57,7 @@ pub async fn choose(
 /// When the engine that was named, or that the platform ran on last, does not answer.
 pub async fn all(
     context: &Context,
-    platform: &Platform,
+    platform: &PlatformId,
     folder: &StateFolder,
 ) -> Result<Vec<Arc<dyn Runtime>>, OpsError> {
     let mut runtimes = Vec::new();
@@ -75,22 +74,22 @@ fn ran_on_docker(folder: &StateFolder) -> bool {
     folder.ran_on(&RuntimeKind::Docker.to_string())
 }
 
-async fn docker(context: &Context, platform: &Platform) -> Result<Arc<dyn Runtime>, RuntimeError> {
-    let docker = Docker::connect(platform.id.clone(), context.docker_host.as_deref()).await?;
+async fn docker(context: &Context, platform: &PlatformId) -> Result<Arc<dyn Runtime>, RuntimeError> {
+    let docker = Docker::connect(platform.clone(), context.docker_host.as_deref()).await?;
     Ok(Arc::new(docker))
 }
 
-fn process(platform: &Platform, folder: &StateFolder) -> Result<Arc<dyn Runtime>, RuntimeError> {
-    Ok(Arc::new(Process::new(platform.id.clone(), folder.process())?))
+fn process(platform: &PlatformId, folder: &StateFolder) -> Result<Arc<dyn Runtime>, RuntimeError> {
+    Ok(Arc::new(Process::new(platform.clone(), folder.process())?))
 }
 
 /// Which engine answers, as a line for people.
 ///
 /// # Errors
 /// When none does.
-pub async fn probe(context: &Context, platform: Option<&Platform>) -> Result<String, RuntimeError> {
+pub async fn probe(context: &Context, platform: Option<&PlatformId>) -> Result<String, RuntimeError> {
     let id = match platform {
-        Some(platform) => platform.id.clone(),
+        Some(platform) => platform.clone(),
         // Connecting needs an identity, and nothing is done with it.
         None => PlatformId {
             name: "doctor".parse().expect("a valid name"),

@@ -44,6 +44,6 @@ pub fn examine(context: &Context, token: &str) -> Result<Inspection, OpsError> {
 
 fn signer(context: &Context) -> Result<Signer, OpsError> {
     let platform = context.load()?;
-    let folder = context.state(&platform)?.auth();
+    let folder = context.state(&platform.id)?.auth();
     Ok(Signer::open(&folder, &platform.id.name, &platform.auth).map_err(AuthError::from)?)
 }

@@ -20,6 +20,7 @@ use crate::model::platform::Platform;
 use crate::platform::folder::{FolderError, StateFolder};
 use crate::platform::preview;
 use crate::platform::running::Running;
+use crate::runtime::RuntimeKind;
 
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -69,13 +70,13 @@ pub trait Interrupts: Send {
 pub async fn plan(context: &Context, request: &Request) -> Result<String, OpsError> {
     let platform = Arc::new(context.load()?);
     let only = selection(&platform, request)?;
-    let folder = context.state(&platform)?;
+    let folder = context.state(&platform.id)?;
     match Client::new(&folder.socket()).plan(only.clone()).await {
         Ok(answer) => return Ok(answer?),
         Err(ClientError::NotRunning) => {}
         Err(error) => return Err(error.into()),
     }
-    let ground = target::choose(context, &platform, &folder, request.runtime).await?;
+    let ground = target::choose(context, &platform.id, &folder, request.runtime).await?;
     let only =
         only.map(|names| names.iter().map(|name| name.parse()).collect::<Result<_, _>>()).transpose()?;
     Ok(preview::plan(platform, &folder, ground.runtime, only).await?.to_string())
@@ -93,11 +94,11 @@ pub async fn detached(
 ) -> Result<Outcome, OpsError> {
     let platform = context.load()?;
     let only = selection(&platform, request)?;
-    let folder = context.state(&platform)?;
+    let folder = context.state(&platform.id)?;
     let client = Client::new(&folder.socket());
     let joined = async {
         let manner = detached::ensure(context, &platform, &folder, request.runtime, &client).await?;
-        join(&client, manner, only, audience).await
+        join(&client, manner, request.runtime, only, audience).await
     };
     tokio::select! {
         outcome = joined => outcome,
@@ -119,7 +120,7 @@ pub async fn attached(
 ) -> Result<Outcome, OpsError> {
     let platform = Arc::new(context.load()?);
     let only = selection(&platform, request)?;
-    let folder = context.state(&platform)?;
+    let folder = context.state(&platform.id)?;
     let lock = match folder.lock() {
         Ok(lock) => lock,
         Err(FolderError::Locked { holder }) => {
@@ -127,7 +128,7 @@ pub async fn attached(
             let joined = async {
                 let answers = detached::wait_until_it_answers(&client).await;
                 answers.map_err(|_| FolderError::Locked { holder })?;
-                join(&client, Manner::Joined, only, audience).await
+                join(&client, Manner::Joined, request.runtime, only, audience).await
             };
             return tokio::select! {
                 outcome = joined => outcome,
@@ -138,7 +139,7 @@ pub async fn attached(
         Err(error) => return Err(error.into()),
     };
     let starting = async {
-        let ground = target::choose(context, &platform, &folder, request.runtime).await?;
+        let ground = target::choose(context, &platform.id, &folder, request.runtime).await?;
         let reason = ground.reason.clone();
         let running = Running::start(Arc::clone(&platform), &folder, lock, ground).await?;
         Ok::<_, OpsError>((running, reason))
@@ -218,10 +219,19 @@ async fn serve(
 async fn join(
     client: &Client,
     manner: Manner,
+    choice: RuntimeChoice,
     only: Option<BTreeSet<String>>,
     audience: &mut dyn Audience,
 ) -> Result<Outcome, OpsError> {
     let status = client.status().await?;
+    let other = match choice {
+        RuntimeChoice::Auto => None,
+        RuntimeChoice::Docker => Some(RuntimeKind::Docker),
+        RuntimeChoice::Process => Some(RuntimeKind::Process),
+    };
+    if other.is_some_and(|other| other.to_string() != status.runtime) {
+        return Err(OpsError::OtherRuntime { runs_on: status.runtime });
+    }
     audience.greet(&Greeting {
         platform: status.platform,
         url: status.gateway.url.unwrap_or_default(),
@@ -263,8 +273,8 @@ pub async fn host(
 
 async fn start_hosted(context: &Context, choice: RuntimeChoice) -> Result<Running, OpsError> {
     let platform = Arc::new(context.load()?);
-    let folder: StateFolder = context.state(&platform)?;
+    let folder: StateFolder = context.state(&platform.id)?;
     let lock = folder.lock()?;
-    let ground = target::choose(context, &platform, &folder, choice).await?;
+    let ground = target::choose(context, &platform.id, &folder, choice).await?;
     Ok(Running::start(platform, &folder, lock, ground).await?)
 }

@@ -21,6 +21,6 @@ pub async fn list(context: &Context) -> Result<Vec<Account>, OpsError> {
 
 fn auth(context: &Context) -> Result<Auth, OpsError> {
     let platform = context.load()?;
-    let folder = context.state(&platform)?.auth();
+    let folder = context.state(&platform.id)?.auth();
     Ok(Auth::open(AuthOptions { folder: &folder, platform: &platform.id.name, settings: &platform.auth })?)
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::model::name::PlatformId;
+use crate::model::name::{PlatformId, Worktree};
 
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
@@ -155,6 +155,17 @@ fn read_holder(file: &mut File) -> Option<u32> {
     file.rewind().ok()?;
     file.read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+/// The platforms that have state below `base` and are of this checkout, under whatever name.
+#[must_use]
+pub fn of_worktree(base: &Path, worktree: &Worktree) -> Vec<PlatformId> {
+    let entries = std::fs::read_dir(base).into_iter().flatten().filter_map(Result::ok);
+    let names = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        name.strip_suffix(worktree.as_str())?.strip_suffix('-')?.parse().ok()
+    });
+    names.map(|name| PlatformId { name, worktree: worktree.clone() }).collect()
 }
 
 /// The folder below which every platform keeps its state: `explicit` (from `MSCTL_STATE_DIR`), else

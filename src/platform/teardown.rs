@@ -18,7 +18,7 @@ use crate::runtime::Runtime;
 /// # Errors
 /// When the runtime cannot be looked at.
 pub async fn let_go(
-    platform: &Platform,
+    platform: Option<&Platform>,
     folder: &StateFolder,
     runtime: Arc<dyn Runtime>,
     tell: &mut (dyn FnMut(&Event) + Send),
@@ -31,7 +31,7 @@ pub async fn let_go(
         removed += usize::from(event.removed_instance().is_some());
         tell(event);
     };
-    let mut letting_go = Box::pin(engine::let_go(&executor, Some(platform)));
+    let mut letting_go = Box::pin(engine::let_go(&executor, platform));
     let report = loop {
         tokio::select! {
             biased;

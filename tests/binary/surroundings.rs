@@ -26,6 +26,9 @@ const VERBS: [&[&str]; 16] = [
     &["new", "service", "order", "--template", "rust-axum"],
 ];
 
+/// Verbs for which it is enough to know which platform is meant.
+const MANAGES_WITHOUT: [&str; 3] = ["down", "logs", "exec"];
+
 fn entries(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     entries.map(|name| name.to_string_lossy().into_owned()).collect()
@@ -48,12 +51,12 @@ fn outside_of_a_platform_every_verb_says_so_and_leaves_nothing() {
 }
 
 #[test]
-fn a_broken_manifest_is_shown_with_its_place_by_every_verb() {
+fn a_broken_manifest_is_shown_with_its_place_by_every_verb_that_needs_a_valid_one() {
     let shop = TestPlatform::of(&[TestService::named("order")]);
     let file = shop.service_folder("order").join("service.toml");
     let text = fs::read_to_string(&file).unwrap().replace("[run]\n", "[run]\nreplicsa = 2\n");
     fs::write(&file, text).unwrap();
-    for verb in VERBS {
+    for verb in VERBS.into_iter().filter(|verb| !MANAGES_WITHOUT.contains(&verb[0])) {
         let ran = shop.msctl(verb).expect_code(2);
         assert_eq!(ran.stdout, "", "{verb:?}");
         insta::allow_duplicates! {
@@ -67,7 +70,49 @@ fn a_broken_manifest_is_shown_with_its_place_by_every_verb() {
             "#);
         }
     }
-    assert!(!shop.home().join("state").exists());
+}
+
+#[test]
+fn a_broken_manifest_keeps_nobody_from_looking_and_stopping() {
+    let shop = TestPlatform::of(&[TestService::named("order")]);
+    shop.up();
+    let file = shop.root().join("msctl.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    for broken in [text.replace("[gateway]", "[gateway]\nlistne = 1"), format!("{text}[[[")] {
+        fs::write(&file, &broken).unwrap();
+        if broken.contains("listne") {
+            assert_eq!(shop.ps()["services"][0]["state"], "ready");
+            shop.msctl(&["logs", "-n", "1"]).success();
+            shop.msctl(&["exec", "order", "--", "true"]).success();
+        }
+    }
+    let down = shop.msctl(&["down"]).success();
+    assert!(down.stderr.contains("removed 1 instance; nothing of it is left"), "{}", down.stderr);
+    fs::write(&file, text).unwrap();
+}
+
+#[test]
+fn what_runs_under_a_name_that_the_platform_had_is_taken_down() {
+    let shop = TestPlatform::of(&[TestService::named("order")]);
+    shop.up();
+    let url = shop.url();
+    let file = shop.root().join("msctl.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("name = \"shop\"", "name = \"store\"")).unwrap();
+    let down = shop.msctl(&["down"]).success();
+    assert!(down.stderr.contains("removed 1 instance; nothing of it is left"), "{}", down.stderr);
+    assert!(std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err());
+}
+
+#[test]
+fn a_platform_that_runs_on_one_runtime_is_not_taken_for_one_on_another() {
+    let shop = TestPlatform::of(&[TestService::named("order")]);
+    shop.up();
+    let other = shop.msctl(&["up", "-d", "--runtime", "docker"]).expect_code(6);
+    insta::assert_snapshot!(other.stderr, @r"
+    error: the platform runs already, on the process runtime
+    hint: stop it first with: msctl down
+    ");
 }
 
 #[test]

@@ -30,7 +30,7 @@ rust_tests() {
 
 # For those who work on msctl, who see the private parts too: links to them are welcome.
 document() {
-  RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' \
+  RUSTDOCFLAGS="-D warnings" \
     cargo doc --locked --no-deps --document-private-items
 }
 
