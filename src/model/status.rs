@@ -107,6 +107,7 @@ mod time {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+    #[expect(clippy::ref_option, reason = "this is how serde calls it: with a reference to the field")]
     pub fn serialize<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
         time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).serialize(serializer)
     }
