@@ -23,7 +23,7 @@ pub struct Wish {
     pub failed: BTreeMap<ServiceName, Failure>,
 }
 
-/// Works out the wish for every service of the platform that `wanted` lets through.
+/// Works out the wish for every service of the platform; which of them are held is planning's matter.
 pub async fn desire(
     platform: &Platform,
     scale: &BTreeMap<ServiceName, u16>,

@@ -430,7 +430,6 @@ impl Order {
     }
 
     /// Looks and decides, without doing anything.
-    ///
     async fn plan(&mut self, executor: &Executor, builder: &Builder) -> Result<(Plan, Wish), Failure> {
         let wish = desire(&self.platform, &self.scale, builder, executor.wiring.as_ref()).await;
         let observed = executor.observer.refresh().await?;

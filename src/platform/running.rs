@@ -34,7 +34,8 @@ use crate::runtime::{Runtime, RuntimeError};
 /// How long a process that was started for somebody waits for that somebody's first wish.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What keeps a platform from starting. Nothing is left behind by any of it.
+/// What keeps a platform from starting. No instance runs then; the platform's empty network may be
+/// left, for the next start or for `down`.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("the gateway cannot listen on {listen}: {source}{holder}")]
