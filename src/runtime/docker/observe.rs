@@ -1,11 +1,12 @@
 //! Looking at what carries the platform's labels: instances, and what they share.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State, ImageSummary};
 use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
+    EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
     ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -18,6 +19,10 @@ use crate::runtime::{RuntimeError, labels};
 
 /// How many containers that ended are asked for their exit code at once.
 const INSPECTIONS: usize = 8;
+/// What engines report for a process that SIGKILL ended.
+const KILLED: i32 = 137;
+/// How long after a container's end its last event may come.
+const LATE_EVENTS: Duration = Duration::from_millis(300);
 
 impl Docker {
     pub(super) async fn shared(&self) -> Result<Vec<Resource>, RuntimeError> {
@@ -66,7 +71,21 @@ impl Docker {
         };
         let state = inspected.state.unwrap_or_default();
         let code = state.exit_code.and_then(|code| i32::try_from(code).ok());
-        Ok(Some(InstanceState::Exited { code, out_of_memory: state.oom_killed == Some(true) }))
+        let out_of_memory = match state.oom_killed {
+            Some(true) => true,
+            _ if code == Some(KILLED) => self.ran_out_of_memory(id, state.finished_at.as_deref()).await,
+            _ => false,
+        };
+        Ok(Some(InstanceState::Exited { code, out_of_memory }))
+    }
+
+    /// Whether the engine told that the container, which was killed, had run out of memory. Its state
+    /// does not say so where that event came after the one of the end, so the events are asked.
+    async fn ran_out_of_memory(&self, id: &str, finished_at: Option<&str>) -> bool {
+        let filters = HashMap::from([("container", vec![id]), ("event", vec!["oom"])]);
+        let until = last_word(finished_at);
+        let options = EventsOptionsBuilder::default().since("1").until(&until).filters(&filters).build();
+        matches!(self.api.events(Some(options)).next().await, Some(Ok(_)))
     }
 
     /// Our networks, each with its id.
@@ -98,6 +117,15 @@ impl Docker {
         }
         Ok(listed)
     }
+}
+
+/// Until when an event about a container that ended at `finished_at` (RFC 3339) may still come, in
+/// seconds since the epoch. Only for one that ended just now does that lie ahead.
+fn last_word(finished_at: Option<&str>) -> String {
+    let finished = finished_at.and_then(|text| humantime::parse_rfc3339_weak(text).ok());
+    let until = finished.map_or_else(SystemTime::now, |finished| finished + LATE_EVENTS);
+    let since_epoch = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:09}", since_epoch.as_secs(), since_epoch.subsec_nanos())
 }
 
 /// The tags of an image, or its id where it has none. Where builds of ours tagged it, the tags that
@@ -155,7 +183,6 @@ mod tests {
     use super::*;
     use crate::model::instance::{Generation, InstanceName, SpecHash};
     use bollard::models::{ContainerSummaryNetworkSettings, EndpointSettings};
-    use std::collections::HashMap;
 
     fn container(state: State) -> ContainerSummary {
         let name =
@@ -200,6 +227,11 @@ mod tests {
         let mut damaged = container(State::RUNNING);
         damaged.labels.as_mut().unwrap().remove(labels::GENERATION);
         assert_eq!(read(&damaged, "store-3fa9c1"), None);
+    }
+
+    #[test]
+    fn events_about_a_container_are_awaited_for_a_moment_after_its_end() {
+        assert_eq!(last_word(Some("1970-01-01T00:00:10.25Z")), "10.550000000");
     }
 
     #[test]

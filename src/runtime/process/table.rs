@@ -14,6 +14,11 @@ use super::labels::{self, Labelled};
 /// architecture that this runs on (proc_pid_stat(5)).
 const TICKS_PER_SECOND: u64 = 100;
 
+/// How often, and after what pause, a process that is becoming another program is looked at.
+const EXEC_LOOKS: u32 = 50;
+const EXEC_PAUSE: Duration = Duration::from_millis(1);
+const BARE_LOOKS: u32 = 3;
+
 /// One process, for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProcessId {
@@ -98,10 +103,31 @@ pub fn started_at(id: ProcessId) -> SystemTime {
 }
 
 fn carrier(pid: i32, platform: &PlatformId) -> Option<Carrier> {
-    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environ = environ(pid)?;
     let labelled = labels::read(&environ, platform)?;
     let stat = stat(pid).filter(|stat| stat.state != State::Over)?;
     Some(Carrier { stat, labelled })
+}
+
+/// The variables that a process was started with. While it becomes another program (execve(2)) it
+/// seems to have none, so a program without any is asked again; one that has arguments by then, and
+/// still no variables, was really started without.
+fn environ(pid: i32) -> Option<Vec<u8>> {
+    let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).ok();
+    let is_program = || fs::read_link(format!("/proc/{pid}/exe")).is_ok(); // and no thread of the kernel
+    let mut bare = 0;
+    for _ in 0..EXEC_LOOKS {
+        let environ = read("environ")?;
+        if !environ.is_empty() || bare == BARE_LOOKS || !is_program() {
+            return Some(environ);
+        }
+        if read("cmdline")?.is_empty() {
+            std::thread::sleep(EXEC_PAUSE);
+        } else {
+            bare += 1;
+        }
+    }
+    None
 }
 
 fn pids() -> impl Iterator<Item = i32> {
@@ -154,6 +180,17 @@ mod tests {
         assert!(started_at(own.id) < SystemTime::now() + Duration::from_secs(1));
         let reused = ProcessId { started: own.id.started + 1, ..own.id };
         assert_eq!(state(reused), State::Over, "the same number with another start time is another process");
+    }
+
+    #[test]
+    fn a_process_keeps_its_variables_while_it_becomes_another_program() {
+        let again = "i=0; while [ $i -lt 500 ]; do i=$((i+1)); done; exec sh -c \"$0\" \"$0\""; // and so on
+        let mut restless = std::process::Command::new("sh").args(["-c", again, again]).spawn().unwrap();
+        let pid = i32::try_from(restless.id()).unwrap();
+        let seen = (0..2000).filter(|_| environ(pid).is_some_and(|environ| !environ.is_empty())).count();
+        restless.kill().unwrap();
+        restless.wait().unwrap();
+        assert_eq!(seen, 2000);
     }
 
     #[test]
