@@ -122,12 +122,20 @@ fn environ(pid: i32) -> Option<Vec<u8>> {
             return Some(environ);
         }
         if read("cmdline")?.is_empty() {
-            std::thread::sleep(EXEC_PAUSE);
+            pause();
         } else {
             bare += 1;
         }
     }
     None
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no event tells of the end of an execve(2), and no task waits here"
+)]
+fn pause() {
+    std::thread::sleep(EXEC_PAUSE);
 }
 
 fn pids() -> impl Iterator<Item = i32> {
