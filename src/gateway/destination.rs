@@ -12,7 +12,7 @@ use http::Method;
 use super::door::{Door, Embedded, EmbeddedService};
 use super::problem::Problem;
 use super::routes::{Resolution, Rule};
-use super::table::{RouteTable, Service, Site};
+use super::table::{Host, RouteTable, Service};
 use crate::model::name::ServiceName;
 
 pub(super) enum Destination {
@@ -52,9 +52,9 @@ pub(super) fn find(
             None => by_route(asked, table),
         },
         Door::Internal => match table.internal_site(asked.host) {
-            Site::Platform => Ok(Destination::Embedded(Arc::clone(&embedded.internal))),
-            Site::Service(callee) => by_call(asked.caller, Some(callee), table),
-            Site::Unknown => by_call(asked.caller, None, table),
+            Host::Platform => Ok(Destination::Embedded(Arc::clone(&embedded.internal))),
+            Host::Service(callee) => by_call(asked.caller, Some(callee), table),
+            Host::Unknown => by_call(asked.caller, None, table),
         },
         Door::Link { callee, .. } => by_call(asked.caller, table.service(callee), table),
         Door::Platform => Ok(Destination::Embedded(Arc::clone(&embedded.internal))),
@@ -83,12 +83,12 @@ pub(super) fn caller(
 }
 
 fn by_route(asked: Asked<'_>, table: &RouteTable) -> Result<Destination, Problem> {
-    let routes = match table.public_site(asked.host) {
-        Site::Service(service) => &service.routes,
-        Site::Platform => table.by_path(),
-        Site::Unknown => return Err(Problem::NoHost),
+    let resolution = match table.public_site(asked.host) {
+        Host::Service(service) => service.routes.resolve(asked.path, asked.method),
+        Host::Platform => table.resolve(asked.host, asked.path, asked.method),
+        Host::Unknown => return Err(Problem::NoHost),
     };
-    match routes.resolve(asked.path, asked.method) {
+    match resolution {
         Resolution::Found(rule) => {
             let service = Arc::clone(table.service(&rule.service).ok_or(Problem::NoRoute)?);
             Ok(Destination::Service { service, way: Way::Route(Arc::clone(rule)) })

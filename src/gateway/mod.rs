@@ -13,6 +13,7 @@ pub mod body;
 pub mod door;
 pub mod limits;
 pub mod server;
+pub mod site;
 pub mod table;
 pub mod upstream;
 
@@ -45,5 +46,6 @@ pub use door::{Door, Embedded, EmbeddedService, Listener};
 pub use limits::Limits;
 pub use proxy::Gateway;
 pub use server::{Stopped, run};
+pub use site::Site;
 pub use table::{RouteRow, RouteTable};
 pub use upstream::{DrainOutcome, Upstreams};

@@ -11,6 +11,7 @@ use http::Method;
 use super::path::{is_ambiguous, literal_segments, matched_segments};
 use crate::model::name::ServiceName;
 use crate::model::route::{Access, Methods, RoutePrefix};
+use crate::model::traffic::RoutePolicy;
 
 /// Which paths a rule covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub enum Forwarded {
 }
 
 /// One line of the table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     pub service: ServiceName,
     pub prefix: RoutePrefix,
@@ -38,10 +39,13 @@ pub struct Rule {
     pub methods: Methods,
     pub access: Access,
     pub forwarded: Forwarded,
+    /// Lower case, without port; empty: any.
+    pub hosts: BTreeSet<String>,
+    pub policy: RoutePolicy,
 }
 
 /// What a path and a method lead to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Resolution<'t> {
     Found(&'t Arc<Rule>),
     /// The path is known; the methods it takes, upper case.
@@ -147,6 +151,8 @@ mod tests {
             },
             access: Access::Public,
             forwarded: Forwarded::Whole,
+            hosts: BTreeSet::new(),
+            policy: RoutePolicy::default(),
         })
     }
 

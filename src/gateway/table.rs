@@ -5,28 +5,42 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::Method;
+
 use super::balance;
-use super::routes::{Forwarded, PathTree, Reach, Rule};
+use super::routes::{Forwarded, PathTree, Reach, Resolution, Rule};
+use super::site::{Domain, Site, SiteService};
 use super::upstream::{Upstream, Upstreams};
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
 use crate::model::name::ServiceName;
-use crate::model::platform::{Platform, ServiceSpec};
 use crate::model::route::{Access, Methods, Route, RoutePrefix};
+use crate::model::traffic::{RoutePolicy, TrafficPolicy};
 
 #[derive(Debug)]
 pub struct RouteTable {
-    /// `.store.localhost` and `.store.internal`.
-    public_suffix: String,
-    internal_suffix: String,
+    suffixes: Option<Suffixes>,
     by_path: PathTree,
+    by_host: HashMap<Box<str>, PathTree>,
     services: HashMap<Box<str>, Arc<Service>>,
     /// Who calls from where. An address that several services share says nothing.
     sources: HashMap<IpAddr, Option<ServiceName>>,
     rows: Vec<RouteRow>,
+}
+
+/// `.store.localhost` and `.store.internal`.
+#[derive(Debug)]
+struct Suffixes {
+    public: String,
+    internal: String,
+}
+
+impl Suffixes {
+    fn of(domain: &Domain) -> Self {
+        Self { public: format!(".{}", domain.public), internal: format!(".{}", domain.internal) }
+    }
 }
 
 /// One service as the gateway sees it.
@@ -38,6 +52,7 @@ pub(super) struct Service {
     /// Its `service.toml`, relative to the platform's root.
     pub(super) manifest: String,
     calls: BTreeSet<ServiceName>,
+    pub(super) traffic: TrafficPolicy,
     ready: Vec<Arc<Upstream>>,
     /// What the instances that are not ready are doing, for people.
     waiting: String,
@@ -57,7 +72,7 @@ pub struct RouteRow {
 }
 
 /// What a host name stands for.
-pub(super) enum Site<'t> {
+pub(super) enum Host<'t> {
     Service(&'t Arc<Service>),
     /// A name under this platform's domain that nobody has.
     Unknown,
@@ -67,28 +82,38 @@ pub(super) enum Site<'t> {
 
 impl RouteTable {
     /// Pure, but for looking up or creating the [`Upstream`] of each ready endpoint.
-    pub fn build(platform: &Platform, catalog: &Catalog, upstreams: &Upstreams) -> Self {
+    pub fn build(site: &Site, catalog: &Catalog, upstreams: &Upstreams) -> Self {
         let mut by_path = PathTree::default();
+        let mut by_host: HashMap<Box<str>, PathTree> = HashMap::new();
         let mut services = HashMap::new();
         let mut rows = Vec::new();
-        for spec in platform.services.values() {
-            let endpoints = catalog.services.get(&spec.name).map_or(&[][..], Vec::as_slice);
-            let rules: Vec<_> = spec.routes.iter().map(|route| rule(spec, route)).collect();
-            let health = health_rules(platform, spec);
-            for rule in rules.iter().chain(&health) {
-                by_path.insert(Arc::clone(rule));
+        for described in &site.services {
+            let endpoints = catalog.services.get(&described.name).map_or(&[][..], Vec::as_slice);
+            let rules: Vec<_> = described.routes.iter().map(|route| rule(described, route)).collect();
+            for rule in &rules {
                 rows.push(row(rule, endpoints, None));
+                if rule.hosts.is_empty() {
+                    by_path.insert(Arc::clone(rule));
+                }
+                for host in &rule.hosts {
+                    by_host.entry(host.as_str().into()).or_default().insert(Arc::clone(rule));
+                }
             }
-            rows.extend(
-                rules.iter().map(|rule| row(rule, endpoints, Some(platform.public_host(&spec.name)))),
-            );
-            let service = Service::new(platform, spec, &rules, endpoints, upstreams);
-            services.insert(spec.name.as_str().into(), Arc::new(service));
+            for rule in described.health.iter().map(|prefix| health_rule(&described.name, prefix)) {
+                rows.push(row(&rule, endpoints, None));
+                by_path.insert(Arc::new(rule));
+            }
+            if let Some(domain) = &site.domain {
+                let host = format!("{}.{}", described.name, domain.public);
+                rows.extend(rules.iter().map(|rule| row(rule, endpoints, Some(host.clone()))));
+            }
+            let service = Service::new(described, &rules, endpoints, upstreams);
+            services.insert(described.name.as_str().into(), Arc::new(service));
         }
         Self {
-            public_suffix: format!(".{}.localhost", platform.id.name),
-            internal_suffix: format!(".{}.internal", platform.id.name),
+            suffixes: site.domain.as_ref().map(Suffixes::of),
             by_path,
+            by_host,
             services,
             sources: sources(catalog),
             rows,
@@ -100,8 +125,12 @@ impl RouteTable {
         &self.rows
     }
 
-    pub(super) fn by_path(&self) -> &PathTree {
-        &self.by_path
+    /// The rules for a host that no service has for its own. Those that name it come first.
+    pub(super) fn resolve(&self, asked_host: &str, path: &str, method: &Method) -> Resolution<'_> {
+        match self.by_host.get(asked_host).map(|tree| tree.resolve(path, method)) {
+            None | Some(Resolution::NotFound) => self.by_path.resolve(path, method),
+            Some(found) => found,
+        }
     }
 
     pub(super) fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {
@@ -109,19 +138,19 @@ impl RouteTable {
     }
 
     /// `host` is lower case and has no port.
-    pub(super) fn public_site(&self, host: &str) -> Site<'_> {
-        match host.strip_suffix(self.public_suffix.as_str()) {
-            Some(label) => self.services.get(label).map_or(Site::Unknown, Site::Service),
-            None => Site::Platform,
+    pub(super) fn public_site(&self, host: &str) -> Host<'_> {
+        match self.suffixes.as_ref().and_then(|suffixes| host.strip_suffix(suffixes.public.as_str())) {
+            Some(label) => self.services.get(label).map_or(Host::Unknown, Host::Service),
+            None => Host::Platform,
         }
     }
 
     /// `host` is lower case and has no port.
-    pub(super) fn internal_site(&self, host: &str) -> Site<'_> {
-        match host.strip_suffix(self.internal_suffix.as_str()) {
-            Some("msctl") => Site::Platform,
-            Some(label) => self.services.get(label).map_or(Site::Unknown, Site::Service),
-            None => Site::Unknown,
+    pub(super) fn internal_site(&self, host: &str) -> Host<'_> {
+        match self.suffixes.as_ref().and_then(|suffixes| host.strip_suffix(suffixes.internal.as_str())) {
+            Some("msctl") => Host::Platform,
+            Some(label) => self.services.get(label).map_or(Host::Unknown, Host::Service),
+            None => Host::Unknown,
         }
     }
 
@@ -132,8 +161,7 @@ impl RouteTable {
 
 impl Service {
     fn new(
-        platform: &Platform,
-        spec: &ServiceSpec,
+        described: &SiteService,
         rules: &[Arc<Rule>],
         endpoints: &[Endpoint],
         upstreams: &Upstreams,
@@ -144,13 +172,14 @@ impl Service {
         }
         let ready = endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Ready);
         Self {
-            name: spec.name.clone(),
+            name: described.name.clone(),
             routes,
-            manifest: manifest_of(&platform.root, &spec.folder),
-            calls: spec.calls.clone(),
+            manifest: described.manifest.clone(),
+            calls: described.calls.clone(),
+            traffic: described.traffic.clone(),
             ready: ready.map(|endpoint| upstreams.at(&endpoint.instance, endpoint.address)).collect(),
             waiting: describe_waiting(endpoints),
-            turn: upstreams.turn(&spec.name),
+            turn: upstreams.turn(&described.name),
         }
     }
 
@@ -167,45 +196,34 @@ impl Service {
     }
 }
 
-fn rule(spec: &ServiceSpec, route: &Route) -> Arc<Rule> {
+fn rule(described: &SiteService, route: &Route) -> Arc<Rule> {
     let forwarded = if route.strip_prefix {
         Forwarded::Without(route.prefix.segments().count())
     } else {
         Forwarded::Whole
     };
     Arc::new(Rule {
-        service: spec.name.clone(),
+        service: described.name.clone(),
         prefix: route.prefix.clone(),
         reach: Reach::Below,
         methods: route.methods.clone(),
         access: route.access.clone(),
         forwarded,
+        hosts: route.hosts.clone(),
+        policy: route.policy.clone(),
     })
 }
 
-/// `/<service>/health/live` and `/ready`, for anybody, unless somebody's route is about exactly
-/// that part of the path.
-fn health_rules(platform: &Platform, spec: &ServiceSpec) -> Vec<Arc<Rule>> {
-    let folder = format!("/{}/health", spec.name);
-    let claims = |route: &Route| {
-        let rest = route.prefix.as_str().strip_prefix(&folder);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    if platform.services.values().flat_map(|service| &service.routes).any(claims) {
-        return Vec::new();
-    }
-    let prefixes = ["live", "ready"].into_iter().filter_map(|probe| format!("{folder}/{probe}").parse().ok());
-    prefixes.map(|prefix| Arc::new(health_rule(spec, prefix))).collect()
-}
-
-fn health_rule(spec: &ServiceSpec, prefix: RoutePrefix) -> Rule {
+fn health_rule(service: &ServiceName, prefix: &RoutePrefix) -> Rule {
     Rule {
-        service: spec.name.clone(),
-        prefix,
+        service: service.clone(),
+        prefix: prefix.clone(),
         reach: Reach::Exact,
         methods: Methods::Only(BTreeSet::from(["GET".to_owned()])),
         access: Access::Public,
         forwarded: Forwarded::Without(1),
+        hosts: BTreeSet::new(),
+        policy: RoutePolicy::default(),
     }
 }
 
@@ -219,11 +237,6 @@ fn row(rule: &Rule, endpoints: &[Endpoint], host: Option<String>) -> RouteRow {
         ready: endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Ready).count(),
         endpoints: endpoints.len(),
     }
-}
-
-fn manifest_of(root: &Path, folder: &Path) -> String {
-    let relative = folder.strip_prefix(root).unwrap_or(folder);
-    relative.join("service.toml").display().to_string()
 }
 
 fn describe_waiting(endpoints: &[Endpoint]) -> String {

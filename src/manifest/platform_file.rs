@@ -71,7 +71,7 @@ fn read_platform(mut section: Section<'_>) -> (Option<PlatformName>, Vec<Located
 fn read_gateway(mut section: Section<'_>) -> GatewaySettings {
     let listen = section.take("listen").and_then(read_listen).unwrap_or(DEFAULT_LISTEN);
     section.close();
-    GatewaySettings { listen }
+    GatewaySettings::at(listen)
 }
 
 fn read_listen(value: Value<'_>) -> Option<SocketAddr> {

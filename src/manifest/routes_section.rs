@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use toml::de::DeValue;
 
 use crate::model::route::{Access, Methods, Route, RoutePrefix, Scope};
+use crate::model::traffic::RoutePolicy;
 
 use super::section::Section;
 use super::source::Located;
@@ -31,7 +32,14 @@ fn read_route(mut section: Section<'_>) -> Option<Located<Route>> {
     let strip_prefix = section.take("strip_prefix").and_then(Value::flag).unwrap_or(false);
     section.close();
     let prefix = prefix?;
-    let route = Route { prefix: prefix.value, methods, access, strip_prefix };
+    let route = Route {
+        prefix: prefix.value,
+        methods,
+        access,
+        strip_prefix,
+        hosts: BTreeSet::new(),
+        policy: RoutePolicy::default(),
+    };
     Some(Located { value: route, place: prefix.place })
 }
 

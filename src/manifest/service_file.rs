@@ -7,6 +7,7 @@ use std::rc::Rc;
 use crate::model::name::ServiceName;
 use crate::model::platform::{Build, Database, ProcessRecipe, Run, ServiceSpec};
 use crate::model::route::Route;
+use crate::model::traffic::TrafficPolicy;
 
 use super::problems::Problems;
 use super::section::Section;
@@ -43,6 +44,7 @@ impl Draft {
             process: self.process,
             run: self.run,
             routes: self.routes.into_iter().map(|route| route.value).collect(),
+            traffic: TrafficPolicy::default(),
             calls: self.calls.into_iter().map(|call| call.value).collect(),
             database: self.database,
             configuration: variables::without_places(self.configuration),

@@ -20,3 +20,4 @@ pub mod principal;
 pub mod quantity;
 pub mod route;
 pub mod status;
+pub mod traffic;

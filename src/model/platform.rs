@@ -1,13 +1,15 @@
 //! A platform as its author wrote it, once it is known to be valid.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::name::{PlatformId, ServiceName};
 use super::quantity::{ByteSize, Cpus, Port};
 use super::route::Route;
+use super::traffic::TrafficPolicy;
 
 /// A whole platform: the manifest `msctl.toml` and every `service.toml` it names.
 ///
@@ -31,6 +33,73 @@ pub struct Platform {
 pub struct GatewaySettings {
     /// The one published address. Port 0 takes a free one.
     pub listen: SocketAddr,
+    pub tls: TlsSettings,
+    /// Where plain HTTP is answered with a redirect to the same place by TLS.
+    pub redirect_from: Option<SocketAddr>,
+    /// Whose `X-Forwarded-*` and request ids are taken for true: networks of proxies before this one.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// How the public door proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum TlsSettings {
+    #[default]
+    Off,
+    /// By a certificate of the authority that msctl keeps on this machine.
+    Local,
+    /// By the user's own, both PEM.
+    Files { certificate: PathBuf, key: PathBuf },
+}
+
+/// A range of addresses in CIDR notation (RFC 4632): `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    /// Leading bits that count: 0 to 32, or to 128.
+    bits: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a network; write something like \"10.0.0.0/8\" or \"::1/128\"")]
+pub struct NetworkError(String);
+
+impl Network {
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let shift = 32 - u32::from(self.bits);
+                (u32::from(network) ^ u32::from(address)).checked_shr(shift).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let shift = 128 - u32::from(self.bits);
+                (u128::from(network) ^ u128::from(address)).checked_shr(shift).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    /// A bare address stands for itself alone.
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let fault = || NetworkError(text.to_owned());
+        let (address, bits) = text.split_once('/').map_or((text, None), |(a, bits)| (a, Some(bits)));
+        let address: IpAddr = address.parse().map_err(|_| fault())?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| fault()))?;
+        if bits > most { Err(fault()) } else { Ok(Self { address, bits }) }
+    }
+}
+
+impl GatewaySettings {
+    /// Plain HTTP at this address, and nobody before it.
+    #[must_use]
+    pub fn at(listen: SocketAddr) -> Self {
+        Self { listen, tls: TlsSettings::Off, redirect_from: None, trusted_proxies: Vec::new() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +122,7 @@ pub struct ServiceSpec {
     pub process: Option<ProcessRecipe>,
     pub run: Run,
     pub routes: Vec<Route>,
+    pub traffic: TrafficPolicy,
     /// The services that it may call.
     pub calls: BTreeSet<ServiceName>,
     pub database: Database,
@@ -133,5 +203,35 @@ impl Platform {
     #[must_use]
     pub fn public_host(&self, service: &ServiceName) -> String {
         format!("{service}.{}.localhost", self.id.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(network: &str, address: &str, expected: bool) {
+        let network: Network = network.parse().unwrap();
+        assert_eq!(network.contains(address.parse().unwrap()), expected, "{network:?} {address}");
+    }
+
+    #[test]
+    fn a_network_holds_the_addresses_that_share_its_leading_bits() {
+        check("10.0.0.0/8", "10.255.0.1", true);
+        check("10.0.0.0/8", "11.0.0.1", false);
+        check("0.0.0.0/0", "203.0.113.9", true);
+        check("0.0.0.0/0", "::1", false);
+        check("192.0.2.7", "192.0.2.7", true);
+        check("192.0.2.7/32", "192.0.2.6", false);
+        check("2001:db8::/32", "2001:db8:1::1", true);
+        check("::/0", "2001:db8::1", true);
+        check("127.0.0.0/8", "::ffff:127.0.0.1", true);
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        for bad in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/x", "store"] {
+            assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
     }
 }

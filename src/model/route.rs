@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use super::traffic::RoutePolicy;
+
 /// A path prefix matched by whole segments: `/orders` matches `/orders` and `/orders/7`, never
 /// `/ordersx`. Starts with `/`, has no empty, `.` or `..` segment, no percent-encoding, and no
 /// trailing slash unless it is `/` itself.
@@ -133,13 +135,16 @@ pub enum Methods {
 }
 
 /// One line of a service's `[[routes]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     pub prefix: RoutePrefix,
     pub methods: Methods,
     pub access: Access,
     /// Whether the service sees `/7` (true) or `/orders/7` (false) for `/orders/7`.
     pub strip_prefix: bool,
+    /// The host names that it is for, lower case, without port; empty: any.
+    pub hosts: BTreeSet<String>,
+    pub policy: RoutePolicy,
 }
 
 #[cfg(test)]

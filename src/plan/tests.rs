@@ -15,6 +15,7 @@ use crate::model::name::ServiceName;
 use crate::model::observed::{InstanceState, Observed, ObservedInstance};
 use crate::model::platform::{Build, Database, Health, Limits, Run, ServiceSpec};
 use crate::model::quantity::{ByteSize, Cpus, Port};
+use crate::model::traffic::TrafficPolicy;
 
 /// A world of a few services, in which plans can be carried out.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +50,7 @@ fn service(name: &str, hash: &str, replicas: u16, calls: &[&str]) -> DesiredServ
             stop_grace: Duration::from_secs(10),
         },
         routes: Vec::new(),
+        traffic: TrafficPolicy::default(),
         calls: calls.iter().map(|c| c.parse().unwrap()).collect(),
         database: Database::None,
         configuration: BTreeMap::new(),

@@ -11,7 +11,7 @@ use super::bus::Bus;
 use super::traffic::Traffic;
 use crate::admin::{Change, Control, Refusal, RouteRow};
 use crate::engine::{Engine, Stopping};
-use crate::gateway::{RouteTable, Upstreams};
+use crate::gateway::{RouteTable, Site, Upstreams};
 use crate::manifest;
 use crate::model::catalog::Catalog;
 use crate::model::event::Event;
@@ -130,7 +130,7 @@ fn parse_one(name: &str) -> Result<ServiceName, Refusal> {
 /// The routes that the manifest gives a platform that is not up.
 #[must_use]
 pub fn declared_routes(platform: &Platform) -> Vec<RouteRow> {
-    rows(&RouteTable::build(platform, &Catalog::default(), &Upstreams::default()), false)
+    rows(&RouteTable::build(&Site::of(platform), &Catalog::default(), &Upstreams::default()), false)
 }
 
 fn rows(table: &RouteTable, is_up: bool) -> Vec<RouteRow> {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::engine::ports;
-use crate::gateway::{DrainOutcome, RouteTable, Upstreams};
+use crate::gateway::{DrainOutcome, RouteTable, Site, Upstreams};
 use crate::model::catalog::Catalog;
 use crate::model::instance::InstanceName;
 use crate::model::platform::Platform;
@@ -27,7 +27,7 @@ impl Traffic {
     #[must_use]
     pub fn new(platform: Arc<Platform>) -> Self {
         let (registry, upstreams) = (Registry::default(), Upstreams::default());
-        let table = RouteTable::build(&platform, &registry.catalog(), &upstreams);
+        let table = RouteTable::build(&Site::of(&platform), &registry.catalog(), &upstreams);
         Self {
             registry,
             upstreams,
@@ -55,7 +55,7 @@ impl Traffic {
     fn publish(&self, change: impl FnOnce(&mut Arc<Platform>)) {
         let mut platform = self.platform.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut platform);
-        let table = RouteTable::build(&platform, &self.registry.catalog(), &self.upstreams);
+        let table = RouteTable::build(&Site::of(&platform), &self.registry.catalog(), &self.upstreams);
         self.tables.send_replace(Arc::new(table));
     }
 }

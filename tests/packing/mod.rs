@@ -8,6 +8,7 @@ use msctl::build::Builder;
 use msctl::model::instance::{InstanceSpec, Program, Storage};
 use msctl::model::platform::{Build, Database, Health, Limits, Run, ServiceSpec};
 use msctl::model::quantity::{ByteSize, Cpus, Port};
+use msctl::model::traffic::TrafficPolicy;
 use msctl::runtime::{ExecRequest, Runtime, Terminal};
 
 use crate::contract::docker::subject;
@@ -28,6 +29,7 @@ fn service(folder: &std::path::Path) -> ServiceSpec {
         process: None,
         run: Run { port: Port::try_from(8080).unwrap(), replicas: 1, limits, health, stop_grace: second },
         routes: Vec::new(),
+        traffic: TrafficPolicy::default(),
         calls: BTreeSet::new(),
         database: Database::Sqlite,
         configuration: BTreeMap::new(),

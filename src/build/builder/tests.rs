@@ -8,6 +8,7 @@ use crate::build::elf;
 use crate::model::name::Worktree;
 use crate::model::platform::{Database, Health, Limits, ProcessRecipe, Run};
 use crate::model::quantity::{ByteSize, Cpus, Port};
+use crate::model::traffic::TrafficPolicy;
 use crate::runtime::fake::Fake;
 
 /// A platform with one service, `order`, and what builds it.
@@ -55,6 +56,7 @@ impl Scene {
             process,
             run,
             routes: Vec::new(),
+            traffic: TrafficPolicy::default(),
             calls: std::collections::BTreeSet::new(),
             database: Database::None,
             configuration: BTreeMap::new(),

@@ -10,6 +10,7 @@ use crate::model::platform::{
     AuthSettings, Build, Database, GatewaySettings, Health, Limits, Platform, Run, ServiceSpec,
 };
 use crate::model::quantity::{ByteSize, Cpus, Port};
+use crate::model::traffic::TrafficPolicy;
 
 pub fn platform_id() -> PlatformId {
     PlatformId { name: "store".parse().unwrap(), worktree: Worktree::from_hex("3fa9c1").unwrap() }
@@ -19,7 +20,7 @@ pub fn platform(services: impl IntoIterator<Item = ServiceSpec>) -> Platform {
     Platform {
         id: platform_id(),
         root: PathBuf::from("/nowhere"),
-        gateway: GatewaySettings { listen: "127.0.0.1:0".parse().unwrap() },
+        gateway: GatewaySettings::at("127.0.0.1:0".parse().unwrap()),
         auth: AuthSettings { access_token_ttl: Duration::from_secs(600), issuer: None },
         configuration: BTreeMap::new(),
         image_aliases: BTreeMap::new(),
@@ -45,6 +46,7 @@ pub fn service(name: &str, calls: &[&str]) -> ServiceSpec {
         process: None,
         run: Run { port, replicas: 1, limits, health, stop_grace: Duration::from_secs(1) },
         routes: Vec::new(),
+        traffic: TrafficPolicy::default(),
         calls: names(calls),
         database: Database::None,
         configuration: BTreeMap::new(),

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::wire::{Message, Wire};
 use crate::gateway::{
-    Body, Door, Embedded, EmbeddedService, Gateway, Limits, Listener, RouteTable, Upstreams,
+    Body, Door, Embedded, EmbeddedService, Gateway, Limits, Listener, RouteTable, Site, Upstreams,
 };
 use crate::gateway::{Stopped, run};
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
@@ -29,6 +29,7 @@ use crate::model::platform::{
 use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
 use crate::model::quantity::{ByteSize, Cpus};
 use crate::model::route::{Access, Methods, Route};
+use crate::model::traffic::{RoutePolicy, TrafficPolicy};
 
 pub struct World {
     pub public: SocketAddr,
@@ -55,7 +56,8 @@ impl World {
         let platform = platform();
         let upstreams = Arc::new(Upstreams::new(limits.clone()));
         let catalog = Catalog::default();
-        let (routes, receiver) = watch::channel(Arc::new(RouteTable::build(&platform, &catalog, &upstreams)));
+        let (routes, receiver) =
+            watch::channel(Arc::new(RouteTable::build(&Site::of(&platform), &catalog, &upstreams)));
         let gateway = Gateway::new(receiver, Arc::new(Tokens), embedded()).with_limits(limits);
         let mut listeners = Vec::new();
         for door in doors() {
@@ -103,7 +105,7 @@ impl World {
     }
 
     pub fn table(&self) -> RouteTable {
-        RouteTable::build(&self.platform, &self.catalog, &self.upstreams)
+        RouteTable::build(&Site::of(&self.platform), &self.catalog, &self.upstreams)
     }
 
     /// Sends a GET with these extra lines, each with its CRLF.
@@ -192,7 +194,7 @@ fn platform() -> Platform {
     Platform {
         id: PlatformId { name: "store".parse().unwrap(), worktree: Worktree::from_hex("abcdef").unwrap() },
         root: PathBuf::from("/store"),
-        gateway: GatewaySettings { listen: SocketAddr::from(([127, 0, 0, 1], 0)) },
+        gateway: GatewaySettings::at(SocketAddr::from(([127, 0, 0, 1], 0))),
         auth: AuthSettings { access_token_ttl: Duration::from_secs(900), issuer: None },
         configuration: BTreeMap::new(),
         image_aliases: BTreeMap::new(),
@@ -223,6 +225,7 @@ fn service(name: &str, routes: Vec<Route>, calls: &[&str]) -> ServiceSpec {
             stop_grace: Duration::from_secs(10),
         },
         routes,
+        traffic: TrafficPolicy::default(),
         calls: calls.iter().map(|callee| callee.parse().unwrap()).collect(),
         database: Database::None,
         configuration: BTreeMap::new(),
@@ -234,7 +237,14 @@ fn route(prefix: &str, methods: &[&str], access: Access, strip_prefix: bool) -> 
         [] => Methods::All,
         some => Methods::Only(some.iter().map(ToString::to_string).collect()),
     };
-    Route { prefix: prefix.parse().unwrap(), methods, access, strip_prefix }
+    Route {
+        prefix: prefix.parse().unwrap(),
+        methods,
+        access,
+        strip_prefix,
+        hosts: BTreeSet::new(),
+        policy: RoutePolicy::default(),
+    }
 }
 
 fn scopes(names: &[&str]) -> Access {
