@@ -24,6 +24,7 @@ pub mod routes;
 mod access_log;
 mod client_io;
 mod destination;
+mod error_page;
 mod exchange;
 mod guard;
 mod head_scan;
@@ -33,10 +34,13 @@ mod pool;
 mod problem;
 mod proxied_body;
 mod proxy;
+mod quota;
+mod refusal;
 mod request_id;
 mod tunnel;
 mod upload;
 mod visit;
+mod wants;
 
 #[cfg(test)]
 mod tests;

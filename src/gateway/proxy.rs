@@ -30,6 +30,7 @@ use super::tunnel::{self, Wanted};
 use super::upload::{RequestBody, Upload, UploadState};
 use super::upstream::Lease;
 use super::visit::Visit;
+use super::wants::Wants;
 use crate::model::name::ServiceName;
 use crate::model::principal::{Principal, TokenVerifier};
 
@@ -90,9 +91,10 @@ impl Gateway {
         let trust = if session.door.is_inside() { Trust::Inside } else { Trust::Nobody };
         let id = request_id::choose(request.headers().get(X_REQUEST_ID), trust);
         record.has_id(&id);
+        let wants = Wants::of(request.headers());
         let mut response = self.answer(session, request, &id, &mut record).await.unwrap_or_else(|problem| {
             record.fails_with(problem.code());
-            problem.response(&id)
+            problem.response(&id, wants)
         });
         response.headers_mut().insert(X_REQUEST_ID, id);
         record.answers(response)
