@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::Method;
 
@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::routes::{Resolution, Rule};
 use super::table::{Host, RouteTable, Service};
 use crate::model::name::ServiceName;
+use crate::model::traffic::RoutePolicy;
 
 pub(super) enum Destination {
     Embedded(Arc<dyn EmbeddedService>),
@@ -27,6 +28,18 @@ pub(super) enum Way {
     Route(Arc<Rule>),
     /// Another service's, by its `calls`.
     Call,
+}
+
+/// What holds for a call between services.
+static CALL: LazyLock<RoutePolicy> = LazyLock::new(RoutePolicy::default);
+
+impl Way {
+    pub(super) fn policy(&self) -> &RoutePolicy {
+        match self {
+            Self::Route(rule) => &rule.policy,
+            Self::Call => &CALL,
+        }
+    }
 }
 
 /// What is asked for.

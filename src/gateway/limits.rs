@@ -6,8 +6,6 @@ use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest request body, in bytes.
-    pub request_body: u64,
     /// The longest request head without its first line, in bytes.
     pub header_block: usize,
     /// The longest path with its query, in bytes.
@@ -35,7 +33,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            request_body: 10 * 1024 * 1024,
             header_block: 32 * 1024,
             uri: 8 * 1024,
             header_read: Duration::from_secs(10),

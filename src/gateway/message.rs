@@ -56,10 +56,16 @@ pub(super) fn check(parts: &Parts, framing: Framing, limits: &Limits) -> Result<
     if block_size(&parts.headers) > limits.header_block {
         return Err(Problem::HeadersTooLarge { limit: limits.header_block });
     }
-    if declared_length(&parts.headers).is_some_and(|length| length > limits.request_body) {
-        return Err(Problem::BodyTooLarge { limit: limits.request_body });
-    }
     Ok(())
+}
+
+/// # Errors
+/// When the request says of its body that it is longer than `limit` bytes.
+pub(super) fn check_length(headers: &HeaderMap, limit: u64) -> Result<(), Problem> {
+    match declared_length(headers) {
+        Some(length) if length > limit => Err(Problem::BodyTooLarge { limit }),
+        _ => Ok(()),
+    }
 }
 
 /// The host of a request: exactly one, from the request line (absolute-form, `:authority`) if it

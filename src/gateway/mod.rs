@@ -37,10 +37,12 @@ mod proxy;
 mod quota;
 mod refusal;
 mod request_id;
+mod service_state;
 mod tunnel;
 mod upload;
 mod visit;
 mod wants;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -53,3 +55,4 @@ pub use server::{Stopped, run};
 pub use site::Site;
 pub use table::{RouteRow, RouteTable};
 pub use upstream::{DrainOutcome, Upstreams};
+pub use workers::Workers;

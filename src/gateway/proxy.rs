@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -25,14 +26,17 @@ use super::problem::Problem;
 use super::proxied_body::ProxiedBody;
 use super::request_id::{self, Trust};
 use super::server::Tasks;
+use super::service_state::Full;
 use super::table::{RouteTable, Service};
 use super::tunnel::{self, Wanted};
 use super::upload::{RequestBody, Upload, UploadState};
 use super::upstream::Lease;
 use super::visit::Visit;
 use super::wants::Wants;
+use super::workers::Workers;
 use crate::model::name::ServiceName;
 use crate::model::principal::{Principal, TokenVerifier};
+use crate::model::traffic::RoutePolicy;
 
 /// How often a request picks again because what it picked was just withdrawn.
 const PICKS: usize = 3;
@@ -44,6 +48,7 @@ pub struct Gateway {
     verifier: Arc<dyn TokenVerifier>,
     embedded: Arc<Embedded>,
     limits: Arc<Limits>,
+    workers: Option<Arc<Workers>>,
 }
 
 /// One connection of a client, as its requests see it.
@@ -69,12 +74,23 @@ impl Gateway {
         verifier: Arc<dyn TokenVerifier>,
         embedded: Embedded,
     ) -> Self {
-        Self { routes, verifier, embedded: Arc::new(embedded), limits: Arc::default() }
+        Self { routes, verifier, embedded: Arc::new(embedded), limits: Arc::default(), workers: None }
     }
 
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits: Arc::new(limits), ..self }
+    }
+
+    /// Serves connections on these threads instead of on the runtime that accepts them.
+    #[must_use]
+    pub fn with_workers(self, workers: Arc<Workers>) -> Self {
+        Self { workers: Some(workers), ..self }
+    }
+
+    /// Where the next connection goes; `None` for the runtime that accepts it.
+    pub(super) fn worker(&self) -> Option<Handle> {
+        self.workers.as_ref().map(|workers| workers.next().clone())
     }
 
     pub(super) fn limits(&self) -> &Arc<Limits> {
@@ -151,16 +167,21 @@ impl Gateway {
         mut request: Request<Incoming>,
         record: &mut Record,
     ) -> Result<Response<Body>, Problem> {
+        let policy = way.policy();
+        message::check_length(request.headers(), policy.max_body.bytes())?;
         let principal = self.principal(way, &request, &visit.authority)?;
         record.is_from(visit.caller.as_ref(), principal.as_ref().map(|principal| principal.subject.as_str()));
         let wanted = tunnel::wanted(&mut request);
         visit.rewrite(&mut request, way, principal.as_ref(), wanted.is_some())?;
-        let lease = self.enter(&visit.table, &service.name).await?;
+        let permit =
+            service.admit().map_err(|Full| Problem::ConcurrencyFull { service: service.name.clone() })?;
+        let mut lease = self.enter(&visit.table, &service.name).await?;
+        lease.keep(permit);
         record.goes_to(lease.upstream());
-        let answered = self.exchange(lease, request).await.map_err(|error| {
+        let answered = self.exchange(lease, request, policy).await.map_err(|error| {
             let request_id = visit.request_id.to_str().unwrap_or_default();
             tracing::warn!(%request_id, service = %service.name, error = chain(&error), "request failed");
-            problem_of(&error, &service.name, &self.limits)
+            problem_of(&error, &service.name, policy)
         })?;
         answered.delivered(wanted, visit.session, &service.name)
     }
@@ -208,9 +229,14 @@ impl Gateway {
         }
     }
 
-    async fn exchange(&self, lease: Lease, request: Request<Incoming>) -> Result<Answered, ExchangeError> {
+    async fn exchange(
+        &self,
+        lease: Lease,
+        request: Request<Incoming>,
+        policy: &RoutePolicy,
+    ) -> Result<Answered, ExchangeError> {
         let (parts, incoming) = request.into_parts();
-        let (body, upload) = RequestBody::new(incoming, self.limits.request_body);
+        let (body, upload) = RequestBody::new(incoming, policy.max_body.bytes());
         let outgoing = Outgoing { request: Request::from_parts(parts, body), upload: upload.clone() };
         let (response, connection) = exchange(&lease, outgoing, &self.limits).await?;
         Ok(Answered { response, connection, upload, lease })
@@ -239,13 +265,15 @@ impl Answered {
     }
 }
 
-fn problem_of(error: &ExchangeError, service: &ServiceName, limits: &Limits) -> Problem {
+fn problem_of(error: &ExchangeError, service: &ServiceName, policy: &RoutePolicy) -> Problem {
     let service = service.clone();
     match error {
         ExchangeError::Connect(_) => Problem::Unreachable { service },
         ExchangeError::Broken(_) => Problem::BadAnswer { service },
         ExchangeError::Late => Problem::AnswerLate { service },
-        ExchangeError::Upload(UploadState::TooLarge) => Problem::BodyTooLarge { limit: limits.request_body },
+        ExchangeError::Upload(UploadState::TooLarge) => {
+            Problem::BodyTooLarge { limit: policy.max_body.bytes() }
+        }
         ExchangeError::Upload(UploadState::WaitsForClient) => Problem::BodyLate,
         ExchangeError::Upload(_) => Problem::BodyBroken,
     }

@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -52,8 +53,15 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.spawn_on(task, &Handle::current())
+    }
+
+    fn spawn_on<F>(&self, task: F, runtime: &Handle) -> AbortHandle
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let abort = self.abort.clone();
-        let task = self.tracker.spawn(async move { abort.run_until_cancelled(task).await });
+        let task = self.tracker.spawn_on(async move { abort.run_until_cancelled(task).await }, runtime);
         task.abort_handle()
     }
 }
@@ -87,8 +95,19 @@ async fn accept(listener: Listener, gateway: &Gateway, tasks: &Tasks) -> Infalli
     let door = Arc::new(door);
     loop {
         let (stream, client) = next_connection(&socket).await;
-        let connection = serve(stream, client, Arc::clone(&door), gateway.clone(), tasks.clone());
-        tasks.spawn(connection);
+        let (door, gateway, own) = (Arc::clone(&door), gateway.clone(), tasks.clone());
+        let Some(worker) = gateway.worker() else {
+            tasks.spawn(serve(stream, client, door, gateway, own));
+            continue;
+        };
+        // Its events are to reach the thread that serves it.
+        let Ok(stream) = stream.into_std() else { continue };
+        let moved = async move {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                serve(stream, client, door, gateway, own).await;
+            }
+        };
+        tasks.spawn_on(moved, &worker);
     }
 }
 

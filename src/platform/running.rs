@@ -24,7 +24,7 @@ use crate::admin::{Control, server};
 use crate::auth::{Auth, AuthError, AuthOptions};
 use crate::engine::ports::{Announcer, Wiring as _};
 use crate::engine::{Engine, EngineParts};
-use crate::gateway::{self, Body, Door, Embedded, EmbeddedService, Gateway, Listener};
+use crate::gateway::{self, Body, Door, Embedded, EmbeddedService, Gateway, Listener, Workers};
 use crate::model::event::{EventKind, Failure};
 use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
@@ -46,6 +46,8 @@ pub enum StartError {
     Auth(#[from] AuthError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    #[error("cannot start the gateway's threads: {0}")]
+    Workers(std::io::Error),
     #[error("the internal door: {0}")]
     Door(String),
 }
@@ -70,7 +72,7 @@ impl StartError {
             ),
             Self::Admin { .. } => Some("set MSCTL_STATE_DIR to a folder with a short path".to_owned()),
             Self::Runtime(error) => error.hint().map(str::to_owned),
-            Self::Auth(_) | Self::Door(_) => None,
+            Self::Auth(_) | Self::Door(_) | Self::Workers(_) => None,
         }
     }
 }
@@ -110,7 +112,9 @@ impl Running {
 
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let traffic = Arc::new(Traffic::new(Arc::clone(&platform)));
-        let gateway = Gateway::new(traffic.tables(), auth.verifier(), embedded(&auth));
+        let workers = Workers::start().map_err(StartError::Workers)?;
+        let gateway =
+            Gateway::new(traffic.tables(), auth.verifier(), embedded(&auth)).with_workers(Arc::new(workers));
         let house = House {
             runtime: Arc::clone(&runtime),
             gateway: gateway.clone(),

@@ -14,6 +14,7 @@ use super::streaming::{HANDSHAKE, tunnelling};
 use super::wire::{PATIENCE, Wire};
 use crate::gateway::{DrainOutcome, Limits, Stopped};
 use crate::model::catalog::EndpointState::{Draining, Ready};
+use crate::model::traffic::TrafficPolicy;
 
 const GET: &str = "GET /orders HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -170,4 +171,18 @@ async fn a_stopping_gateway_has_a_deadline_of_its_own() {
     assert_eq!(timeout(PATIENCE, world.stop()).await.unwrap(), Stopped { cut_off: 2 });
     assert_eq!(request.await.unwrap(), b"");
     assert_eq!(tunnel.read_to_end().await, b"");
+}
+
+#[tokio::test]
+async fn a_service_takes_no_more_requests_at_once_than_it_may() {
+    let traffic = TrafficPolicy { max_in_flight: 1, ..TrafficPolicy::default() };
+    let mut world = World::with_traffic(&traffic).await;
+    let (backend, arrived, go) = held().await;
+    world.set("order", &[(1, backend.address, Ready)]);
+    let first = tokio::spawn(send(world.public, GET));
+    arrived.notified().await;
+    let refused = world.send(GET).await;
+    assert_eq!((refused.status(), refused.problem("code").as_str()), (503, "too_many_in_flight"));
+    go.notify_one();
+    assert_eq!(first.await.unwrap().status(), 200);
 }

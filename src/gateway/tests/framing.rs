@@ -8,6 +8,7 @@ use super::backend::Backend;
 use super::harness::World;
 use super::wire::Wire;
 use crate::gateway::Limits;
+use crate::model::traffic::RoutePolicy;
 
 /// Sends a request head and expects this status, an end of the connection, and no instance reached.
 async fn check_refused(request: &str, status: u16) {
@@ -158,8 +159,8 @@ async fn a_connection_may_rest_longer_than_a_head_may_take_but_not_for_ever() {
 #[tokio::test]
 async fn too_long_a_body_is_refused_by_its_length_or_by_count() {
     let backend = Backend::echo().await;
-    let limits = Limits { request_body: 1000, ..Limits::default() };
-    let mut world = World::with_limits(limits).await;
+    let policy = RoutePolicy { max_body: "1kB".parse().unwrap(), ..RoutePolicy::default() };
+    let mut world = World::with_policy(&policy).await;
     world.set("order", &[(1, backend.address, crate::model::catalog::EndpointState::Ready)]);
     let declared = world.send("POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n").await;
     assert_eq!((declared.status(), declared.header("connection")), (413, Some("close")));

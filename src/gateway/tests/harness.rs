@@ -53,7 +53,30 @@ impl World {
     }
 
     pub async fn with_limits(limits: Limits) -> Self {
-        let platform = platform();
+        Self::adapted(limits, |_| {}).await
+    }
+
+    /// Where every route has this policy.
+    pub async fn with_policy(policy: &RoutePolicy) -> Self {
+        let adapt = |platform: &mut Platform| {
+            for route in platform.services.values_mut().flat_map(|service| &mut service.routes) {
+                route.policy = policy.clone();
+            }
+        };
+        Self::adapted(Limits::default(), adapt).await
+    }
+
+    /// Where every service is treated like this.
+    pub async fn with_traffic(traffic: &TrafficPolicy) -> Self {
+        let adapt = |platform: &mut Platform| {
+            platform.services.values_mut().for_each(|service| service.traffic = traffic.clone());
+        };
+        Self::adapted(Limits::default(), adapt).await
+    }
+
+    pub async fn adapted(limits: Limits, adapt: impl FnOnce(&mut Platform)) -> Self {
+        let mut platform = platform();
+        adapt(&mut platform);
         let upstreams = Arc::new(Upstreams::new(limits.clone()));
         let catalog = Catalog::default();
         let (routes, receiver) =
