@@ -34,9 +34,11 @@ mod problem;
 mod proxied_body;
 mod proxy;
 mod request_id;
+mod service_state;
 mod tunnel;
 mod upload;
 mod visit;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -49,3 +51,4 @@ pub use server::{Stopped, run};
 pub use site::Site;
 pub use table::{RouteRow, RouteTable};
 pub use upstream::{DrainOutcome, Upstreams};
+pub use workers::Workers;

@@ -6,12 +6,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Method;
 
 use super::balance;
 use super::routes::{Forwarded, PathTree, Reach, Resolution, Rule};
+use super::service_state::{Full, Permit, ServiceState};
 use super::site::{Domain, Site, SiteService};
 use super::upstream::{Upstream, Upstreams};
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
@@ -56,7 +56,7 @@ pub(super) struct Service {
     ready: Vec<Arc<Upstream>>,
     /// What the instances that are not ready are doing, for people.
     waiting: String,
-    turn: Arc<AtomicUsize>,
+    state: Arc<ServiceState>,
 }
 
 /// One line of `msctl routes`.
@@ -179,7 +179,7 @@ impl Service {
             traffic: described.traffic.clone(),
             ready: ready.map(|endpoint| upstreams.at(&endpoint.instance, endpoint.address)).collect(),
             waiting: describe_waiting(endpoints),
-            turn: upstreams.turn(&described.name),
+            state: upstreams.service(&described.name),
         }
     }
 
@@ -188,7 +188,12 @@ impl Service {
     }
 
     pub(super) fn next_upstream(&self) -> Option<&Arc<Upstream>> {
-        balance::pick(self.turn.fetch_add(1, Ordering::Relaxed), &self.ready)
+        balance::pick(self.state.next_turn(), &self.ready)
+    }
+
+    /// A place among the open requests of this service.
+    pub(super) fn admit(&self) -> Result<Permit, Full> {
+        self.state.admit(self.traffic.max_in_flight)
     }
 
     pub(super) fn waiting(&self) -> &str {

@@ -19,6 +19,8 @@ use tokio::task::AbortHandle;
 
 use super::limits::Limits;
 use super::pool::{ConnectError, Connection, Pool};
+use super::service_state::{Permit, ServiceState};
+use super::workers;
 use crate::model::instance::InstanceName;
 use crate::model::name::ServiceName;
 
@@ -46,7 +48,7 @@ pub struct Upstreams {
 #[derive(Debug, Default)]
 struct Known {
     instances: HashMap<(InstanceName, SocketAddr), Arc<Upstream>>,
-    turns: HashMap<ServiceName, Arc<AtomicUsize>>,
+    services: HashMap<ServiceName, Arc<ServiceState>>,
 }
 
 impl Upstreams {
@@ -60,7 +62,7 @@ impl Upstreams {
         let mut known = lock(&self.known);
         let key = (instance.clone(), address);
         match known.instances.get(&key) {
-            Some(upstream) if !lock(&upstream.pool).is_closed() => Arc::clone(upstream),
+            Some(upstream) if !upstream.is_closed() => Arc::clone(upstream),
             _ => {
                 let upstream = Arc::new(Upstream::new(instance.clone(), address, Arc::clone(&self.limits)));
                 known.instances.insert(key, Arc::clone(&upstream));
@@ -69,9 +71,9 @@ impl Upstreams {
         }
     }
 
-    /// The counter by which the service's instances take turns.
-    pub(super) fn turn(&self, service: &ServiceName) -> Arc<AtomicUsize> {
-        Arc::clone(lock(&self.known).turns.entry(service.clone()).or_default())
+    /// The one state of the service.
+    pub(super) fn service(&self, service: &ServiceName) -> Arc<ServiceState> {
+        Arc::clone(lock(&self.known).services.entry(service.clone()).or_default())
     }
 
     /// Requests and tunnels that are open at the instance.
@@ -112,15 +114,17 @@ pub struct Upstream {
     /// Open leases, and [`DRAINING`].
     load: AtomicUsize,
     emptied: Notify,
-    pool: Mutex<Pool>,
+    /// One for each worker, since a connection is driven by the thread that opened it.
+    pools: Box<[Mutex<Pool>]>,
 }
 
 const DRAINING: usize = 1 << (usize::BITS - 1);
 
 impl Upstream {
     fn new(instance: InstanceName, address: SocketAddr, limits: Arc<Limits>) -> Self {
-        let pool = Mutex::default();
-        Self { instance, address, limits, load: AtomicUsize::new(0), emptied: Notify::new(), pool }
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let pools = (0..workers).map(|_| Mutex::default()).collect();
+        Self { instance, address, limits, load: AtomicUsize::new(0), emptied: Notify::new(), pools }
     }
 
     pub fn instance(&self) -> &InstanceName {
@@ -134,14 +138,14 @@ impl Upstream {
     pub(super) fn enter(self: &Arc<Self>) -> Result<Lease, Draining> {
         let entered = |load: usize| (load & DRAINING == 0).then_some(load + 1);
         match self.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, entered) {
-            Ok(_) => Ok(Lease(Arc::clone(self))),
+            Ok(_) => Ok(Lease { upstream: Arc::clone(self), permit: None }),
             Err(_) => Err(Draining),
         }
     }
 
     /// Aborts `task` when the instance is closed.
     pub(super) fn cut_on_close(&self, task: AbortHandle) {
-        lock(&self.pool).watch(task);
+        self.pool().watch(task);
     }
 
     fn leave(&self) {
@@ -153,7 +157,7 @@ impl Upstream {
     /// How many leases had to be cut.
     async fn drain(&self, deadline: Duration) -> usize {
         self.load.fetch_or(DRAINING, Ordering::AcqRel);
-        lock(&self.pool).close_idle();
+        self.pools.iter().for_each(|pool| lock(pool).close_idle());
         let drained = tokio::time::timeout(deadline, self.until_empty()).await;
         let cut = if drained.is_ok() { 0 } else { self.in_flight() };
         self.close();
@@ -174,23 +178,41 @@ impl Upstream {
 
     fn close(&self) {
         self.load.fetch_or(DRAINING, Ordering::AcqRel);
-        lock(&self.pool).close();
+        self.pools.iter().for_each(|pool| lock(pool).close());
+    }
+
+    fn is_closed(&self) -> bool {
+        self.pool().is_closed()
+    }
+
+    /// That of the worker that asks.
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        lock(&self.pools[workers::index() % self.pools.len()])
     }
 }
 
 /// The right to use an instance. Dropping it is what ends the request.
 #[derive(Debug)]
-pub(super) struct Lease(Arc<Upstream>);
+pub(super) struct Lease {
+    upstream: Arc<Upstream>,
+    /// The request's place among those of its service; a call by nobody's route has one, too.
+    permit: Option<Permit>,
+}
 
 impl Lease {
     pub(super) fn upstream(&self) -> &Arc<Upstream> {
-        &self.0
+        &self.upstream
+    }
+
+    /// The request keeps its place in the service for as long as it keeps this instance.
+    pub(super) fn keep(&mut self, permit: Permit) {
+        self.permit = Some(permit);
     }
 
     /// An idle connection if there is one that still lives, else a new one.
     pub(super) async fn connection(&self) -> Result<Connection, ConnectError> {
         while let Some(mut connection) = self.take_idle() {
-            if connection.is_usable(self.0.limits.connect).await {
+            if connection.is_usable(self.upstream.limits.connect).await {
                 return Ok(connection);
             }
         }
@@ -198,26 +220,26 @@ impl Lease {
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
-        let (connection, task) = Connection::open(self.0.address, self.0.limits.connect).await?;
-        self.0.cut_on_close(task);
+        let (connection, task) = Connection::open(self.upstream.address, self.upstream.limits.connect).await?;
+        self.upstream.cut_on_close(task);
         Ok(connection)
     }
 
     pub(super) fn give_back(&self, connection: Connection) {
-        let limits = &self.0.limits;
-        if self.0.load.load(Ordering::Acquire) & DRAINING == 0 {
-            lock(&self.0.pool).put(connection, limits.pool_size, limits.pool_idle);
+        let limits = &self.upstream.limits;
+        if self.upstream.load.load(Ordering::Acquire) & DRAINING == 0 {
+            self.upstream.pool().put(connection, limits.pool_size, limits.pool_idle);
         }
     }
 
     fn take_idle(&self) -> Option<Connection> {
-        lock(&self.0.pool).take(self.0.limits.pool_idle)
+        self.upstream.pool().take(self.upstream.limits.pool_idle)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.0.leave();
+        self.upstream.leave();
     }
 }
 
