@@ -7,11 +7,13 @@
 //!
 //! It does NOT know where instances come from, who signs tokens, or that containers exist: it is
 //! given a `watch::Receiver<Arc<RouteTable>>`, a `TokenVerifier` and the embedded handlers. It
-//! binds no socket and stops when it is told to ([`server::run`]).
+//! serves the sockets that it is given ([`listen`](listen()) opens one) and stops when it is told to
+//! ([`server::run`]).
 
 pub mod body;
 pub mod door;
 pub mod limits;
+pub mod listen;
 pub mod server;
 pub mod site;
 pub mod table;
@@ -50,6 +52,7 @@ mod tests;
 pub use body::Body;
 pub use door::{Door, Embedded, EmbeddedService, Listener};
 pub use limits::Limits;
+pub use listen::{ListenOptions, listen};
 pub use proxy::Gateway;
 pub use server::{Stopped, run};
 pub use site::Site;
