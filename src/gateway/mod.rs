@@ -21,6 +21,7 @@ pub mod upstream;
 
 pub mod balance;
 pub mod path;
+pub mod policy;
 pub mod routes;
 
 mod access_log;
