@@ -10,6 +10,7 @@ pub mod ui;
 pub mod ops;
 
 pub mod platform;
+pub mod standalone;
 
 pub mod engine;
 pub mod plan;
@@ -25,5 +26,7 @@ pub mod manifest;
 pub mod registry;
 pub mod scaffold;
 pub mod store;
+
+pub mod probe;
 
 pub mod model;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use super::{check, describe, doctor, down, exec, logs, new, ps, routes, scale, shell, token, up, user};
+use super::{
+    check, describe, doctor, down, exec, gateway, logs, new, ps, routes, scale, shell, token, up, user,
+};
 use crate::model::exit::ExitCode;
 use crate::ops::{Context, OpsError};
 use crate::ui::printer::{Color, Format, Printer};
@@ -91,6 +93,8 @@ pub enum Command {
     /// Manage the accounts of the embedded auth
     #[command(subcommand)]
     User(user::User),
+    /// Serve endpoints that run elsewhere: the gateway alone, without a platform
+    Gateway(gateway::Args),
     /// Check the manifest and every service.toml, without starting anything
     Check(check::Args),
     /// Check what msctl needs, and say what is missing
@@ -150,6 +154,7 @@ async fn dispatch(command: Command, context: &Context, printer: &Printer) -> Res
         Command::Exec(args) => exec::run(args, context).await,
         Command::Token(token) => token::run(token, context, printer),
         Command::User(user) => user::run(user, context, printer).await,
+        Command::Gateway(args) => gateway::run(args, printer).await,
         Command::Check(args) => check::run(&args, context, printer),
         Command::Doctor(args) => doctor::run(&args, context, printer).await,
         Command::Completions(args) => shell::run(&args, Cli::command(), printer),

@@ -11,6 +11,7 @@ mod describe;
 mod doctor;
 mod down;
 mod exec;
+mod gateway;
 mod inspect;
 mod logs;
 mod new;

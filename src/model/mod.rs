@@ -5,7 +5,8 @@
 //!
 //! Reading order: [`name`], [`quantity`], [`route`], [`platform`] (what the user wrote),
 //! [`instance`] (what runs), [`desired`] and [`observed`] (what planning compares),
-//! [`catalog`] (what the gateway routes to), [`principal`] (who calls), [`event`] (what happened).
+//! [`catalog`] (what the gateway routes to), [`principal`] (who calls), [`event`] (what happened),
+//! [`standalone`] (what a gateway without a platform is told).
 
 pub mod catalog;
 pub mod desired;
@@ -19,5 +20,6 @@ pub mod platform;
 pub mod principal;
 pub mod quantity;
 pub mod route;
+pub mod standalone;
 pub mod status;
 pub mod traffic;

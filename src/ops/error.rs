@@ -11,9 +11,11 @@ use crate::model::exit::ExitCode;
 use crate::model::name::NameError;
 use crate::model::route::ScopeError;
 use crate::platform::folder::FolderError;
+use crate::platform::port_holder::describe_port;
 use crate::platform::running::StartError;
 use crate::runtime::RuntimeError;
 use crate::scaffold::ScaffoldError;
+use crate::standalone::DoorError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpsError {
@@ -29,6 +31,8 @@ pub enum OpsError {
     Auth(#[from] AuthError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("{}{}", .0, describe_port(.0.address.port()))]
+    Door(#[from] DoorError),
     #[error("failed to {0}")]
     Scaffold(#[from] ScaffoldError),
     #[error(transparent)]
@@ -91,6 +95,7 @@ impl OpsError {
             | Self::OtherRuntime { .. } => ExitCode::Conflict,
             Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
             Self::Start(error) => error.exit_code(),
+            Self::Door(error) if error.source.kind() == std::io::ErrorKind::AddrInUse => ExitCode::Conflict,
             Self::Scaffold(error) => of_scaffold(error),
             Self::EngineGone => ExitCode::EngineUnreachable,
             Self::Detached { code, .. } => ExitCode::Child(*code),

@@ -9,6 +9,7 @@ pub mod error;
 pub mod doctor;
 pub mod down;
 pub mod exec;
+pub mod gateway;
 pub mod logs;
 pub mod new;
 pub mod ps;

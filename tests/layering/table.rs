@@ -42,11 +42,11 @@ const ROOMS: &[Room] = &[
     room("main", &["cli"], "parses, runs, ends"),
     room("lib", &[], "only declares the rooms"),
 
-    room("cli", &["ops", "ui", "model", "admin", "auth", "logs", "runtime", "store"],
+    room("cli", &["ops", "ui", "model", "standalone", "admin", "auth", "logs", "runtime", "store"],
         "one file a verb; of the rooms below ops it only names what ops takes and gives"),
     room("ui", &["model"], "how things look; meets ops in model alone"),
 
-    room("ops", &["platform", "engine", "manifest", "scaffold", "admin", "auth", "configuration", "logs",
+    room("ops", &["platform", "standalone", "engine", "manifest", "scaffold", "admin", "auth", "configuration", "logs",
         "runtime", "model"],
         "the story of each verb"),
 
@@ -54,7 +54,10 @@ const ROOMS: &[Room] = &[
         "runtime", "model"],
         "the composition root: the only room that names all parts of a running platform"),
 
-    room("engine", &["plan", "build", "runtime", "model"],
+    room("standalone", &["gateway", "probe", "model"],
+        "the other composition root: the gateway without a platform"),
+
+    room("engine", &["plan", "build", "runtime", "probe", "model"],
         "observe, plan, execute; reaches traffic through ports of its own"),
     room("plan", &["model"], "the decision, pure"),
     room("build", &["runtime", "model"], "sources to something that a runtime runs"),
@@ -70,6 +73,7 @@ const ROOMS: &[Room] = &[
     room("scaffold", &["model"], "templates to files"),
 
     room("runtime", &["model"], "the port to where instances run, and what is behind it"),
+    room("probe", &["model"], "one question to an instance"),
     room("store", &["model"], "the database and what must be kept secret"),
     room("model", &[], "nouns; imports nothing of ours"),
 ];

@@ -1,0 +1,24 @@
+//! The gateway alone: no platform, no container engine, endpoints as a configuration lists them.
+//!
+//! The second composition root beside `platform`. [`Running`] holds the parts together: [`doors`]
+//! are the open listeners, [`fleet`] owns what is known of the endpoints and publishes the route
+//! table, [`resolve`] turns host names into addresses, [`health`] asks the endpoints how they are,
+//! `admin` says how the gateway itself is, [`lines`] is the configuration in one line.
+//!
+//! A new configuration takes the path of the first one: everything that can fail is done before
+//! anything is changed, and what did not change is not touched: listeners whose address stays,
+//! connections, and all that is known of an endpoint.
+//!
+//! It does not read files and hears no signals: whoever runs it does.
+
+pub mod doors;
+pub mod fleet;
+pub mod health;
+pub mod lines;
+pub mod resolve;
+
+mod members;
+mod running;
+
+pub use doors::DoorError;
+pub use running::{Ended, Running};
