@@ -15,7 +15,7 @@ use crate::platform::port_holder::describe_port;
 use crate::platform::running::StartError;
 use crate::runtime::RuntimeError;
 use crate::scaffold::ScaffoldError;
-use crate::standalone::DoorError;
+use crate::standalone::StandaloneError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpsError {
@@ -31,8 +31,8 @@ pub enum OpsError {
     Auth(#[from] AuthError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("{}{}", .0, describe_port(.0.address.port()))]
-    Door(#[from] DoorError),
+    #[error("{}{}", .0, holder_of(.0))]
+    Gateway(#[from] StandaloneError),
     #[error("failed to {0}")]
     Scaffold(#[from] ScaffoldError),
     #[error(transparent)]
@@ -95,7 +95,11 @@ impl OpsError {
             | Self::OtherRuntime { .. } => ExitCode::Conflict,
             Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
             Self::Start(error) => error.exit_code(),
-            Self::Door(error) if error.source.kind() == std::io::ErrorKind::AddrInUse => ExitCode::Conflict,
+            Self::Gateway(StandaloneError::Listen { source, .. })
+                if source.kind() == std::io::ErrorKind::AddrInUse =>
+            {
+                ExitCode::Conflict
+            }
             Self::Scaffold(error) => of_scaffold(error),
             Self::EngineGone => ExitCode::EngineUnreachable,
             Self::Detached { code, .. } => ExitCode::Child(*code),
@@ -148,6 +152,16 @@ fn of_manifest(error: &ManifestError) -> String {
         ManifestError::Invalid(diagnostics) => format!("the manifest is not valid\n\n{diagnostics}"),
         ManifestError::Unreadable { source, .. } => format!("failed to {error}: {source}"),
         ManifestError::NotFound { .. } => format!("failed to {error}"),
+    }
+}
+
+/// Who has the address that the gateway cannot have.
+fn holder_of(error: &StandaloneError) -> String {
+    match error {
+        StandaloneError::Listen { address, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            describe_port(address.port())
+        }
+        _ => String::new(),
     }
 }
 

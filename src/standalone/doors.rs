@@ -7,14 +7,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::error::StandaloneError;
 use crate::gateway::{self, Door, Gateway, Listener, Stopped};
-
-#[derive(Debug, thiserror::Error)]
-#[error("the gateway cannot listen on {address}: {source}")]
-pub struct DoorError {
-    pub address: SocketAddr,
-    pub source: std::io::Error,
-}
 
 #[derive(Default)]
 pub struct Doors {
@@ -38,11 +32,12 @@ impl Doors {
     ///
     /// # Errors
     /// When one of them cannot be bound.
-    pub async fn bind(&self, addresses: &[SocketAddr]) -> Result<Bound, DoorError> {
+    pub async fn bind(&self, addresses: &[SocketAddr]) -> Result<Bound, StandaloneError> {
         let mut bound = Vec::new();
         for &address in addresses.iter().filter(|address| !self.open.contains_key(address)) {
             let socket = TcpListener::bind(address).await;
-            bound.push((address, socket.map_err(|source| DoorError { address, source })?));
+            let listen = |source| StandaloneError::Listen { address, source };
+            bound.push((address, socket.map_err(listen)?));
         }
         Ok(Bound(bound))
     }

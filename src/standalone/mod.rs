@@ -17,8 +17,9 @@ pub mod health;
 pub mod lines;
 pub mod resolve;
 
+mod error;
 mod members;
 mod running;
 
-pub use doors::DoorError;
+pub use error::StandaloneError;
 pub use running::{Ended, Running};

@@ -10,13 +10,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::time::{sleep, timeout};
 
-use super::doors::{DoorError, Doors};
+use super::doors::Doors;
+use super::error::StandaloneError;
 use super::fleet::Fleet;
 use super::health::{Probes, Question};
 use super::members::Spot;
 use super::resolve::Names;
 use crate::gateway::site::SiteService;
-use crate::gateway::{Body, Door, Embedded, EmbeddedService, Gateway, Limits, Site};
+use crate::gateway::{Body, Door, Embedded, EmbeddedService, Gateway, Limits, Site, Workers};
 use crate::model::name::ServiceName;
 use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
 use crate::model::standalone::{Configuration, Probing, StaticService};
@@ -44,12 +45,15 @@ impl Running {
     /// Opens the doors once the first endpoints are known to answer, or after a second.
     ///
     /// # Errors
-    /// When an address cannot be listened on.
-    pub async fn start(configuration: Configuration) -> Result<Self, DoorError> {
+    /// When an address cannot be listened on, or the system gives no threads.
+    pub async fn start(configuration: Configuration) -> Result<Self, StandaloneError> {
         let limits = Limits { shutdown: configuration.shutdown.timeout, ..Limits::default() };
         let fleet = Arc::new(Fleet::new(limits.clone()));
         let embedded = Embedded { public: Vec::new(), internal: Arc::new(Nothing) };
-        let gateway = Gateway::new(fleet.tables(), Arc::new(NoTokens), embedded).with_limits(limits);
+        let workers = Workers::start().map_err(StandaloneError::Workers)?;
+        let gateway = Gateway::new(fleet.tables(), Arc::new(NoTokens), embedded)
+            .with_limits(limits)
+            .with_workers(Arc::new(workers));
         let mut running = Self {
             configuration: configuration.clone(),
             fleet,
@@ -66,7 +70,7 @@ impl Running {
     ///
     /// # Errors
     /// When an address cannot be listened on.
-    pub async fn follow(&mut self, configuration: Configuration) -> Result<(), DoorError> {
+    pub async fn follow(&mut self, configuration: Configuration) -> Result<(), StandaloneError> {
         let addresses: Vec<_> = configuration.listeners.iter().map(|listener| listener.listen).collect();
         let bound = self.doors.bind(&addresses).await?;
         self.configuration = configuration;
