@@ -1,0 +1,11 @@
+//! Why a gateway does not start, or does not follow.
+
+use std::net::SocketAddr;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StandaloneError {
+    #[error("the gateway cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot start the gateway's threads: {0}")]
+    Workers(std::io::Error),
+}
