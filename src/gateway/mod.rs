@@ -2,7 +2,7 @@
 //!
 //! A request passes named phases, one small function each, told in `proxy`: look at the message
 //! (`message`, [`path`]), find the `destination` behind the [`door`] ([`table`], [`routes`]), check
-//! the caller (`guard`), rewrite the head (`visit`, `headers`), pick an instance ([`balance`]) and enter
+//! the caller (`guard`), rewrite the head (`visit`, `headers`), pick an instance ([`policy::balance`]) and enter
 //! it ([`upstream`]), exchange (`exchange`, `tunnel`), record (`access_log`).
 //!
 //! It does NOT know where instances come from, who signs tokens, or that containers exist: it is
@@ -19,7 +19,6 @@ pub mod site;
 pub mod table;
 pub mod upstream;
 
-pub mod balance;
 pub mod path;
 pub mod policy;
 pub mod routes;
@@ -41,8 +40,10 @@ mod quota;
 mod refusal;
 mod request_id;
 mod service_state;
+mod throttle;
 mod tunnel;
 mod upload;
+mod verdict;
 mod visit;
 mod wants;
 mod workers;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -21,16 +22,19 @@ use super::headers::{self, X_REQUEST_ID};
 use super::limits::Limits;
 use super::message::{self, Authority};
 use super::path;
+use super::policy::balance::Tried;
+use super::policy::budget::Full;
 use super::pool::Connection;
 use super::problem::Problem;
 use super::proxied_body::ProxiedBody;
 use super::request_id::{self, Trust};
 use super::server::Tasks;
-use super::service_state::Full;
-use super::table::{RouteTable, Service};
+use super::table::{Preference, RouteTable, Service};
+use super::throttle::{self, Asker};
 use super::tunnel::{self, Wanted};
 use super::upload::{RequestBody, Upload, UploadState};
 use super::upstream::Lease;
+use super::verdict;
 use super::visit::Visit;
 use super::wants::Wants;
 use super::workers::Workers;
@@ -171,19 +175,54 @@ impl Gateway {
         message::check_length(request.headers(), policy.max_body.bytes())?;
         let principal = self.principal(way, &request, &visit.authority)?;
         record.is_from(visit.caller.as_ref(), principal.as_ref().map(|principal| principal.subject.as_str()));
-        let wanted = tunnel::wanted(&mut request);
-        visit.rewrite(&mut request, way, principal.as_ref(), wanted.is_some())?;
+        let asker = Asker {
+            client: visit.session.client.ip(),
+            principal: principal.as_ref(),
+            headers: request.headers(),
+        };
+        let quota = throttle::count(way, asker, Instant::now())?;
         let permit =
             service.admit().map_err(|Full| Problem::ConcurrencyFull { service: service.name.clone() })?;
-        let mut lease = self.enter(&visit.table, &service.name).await?;
-        lease.keep(permit);
-        record.goes_to(lease.upstream());
-        let answered = self.exchange(lease, request, policy).await.map_err(|error| {
+        let preference = service.preference(asker);
+        let wanted = tunnel::wanted(&mut request);
+        visit.rewrite(&mut request, way, principal.as_ref(), wanted.is_some())?;
+        let mut answered = self.tried(visit, service, preference, request, policy, record).await?;
+        answered.lease.keep(permit);
+        let mut response = answered.delivered(wanted, visit.session, &service.name)?;
+        if let Some(quota) = quota {
+            quota.add_headers(response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    async fn tried(
+        &self,
+        visit: &Visit<'_>,
+        service: &Arc<Service>,
+        preference: Preference,
+        request: Request<Incoming>,
+        policy: &RoutePolicy,
+        record: &mut Record,
+    ) -> Result<Answered, Problem> {
+        let admission = service.state().breaker.admit(Instant::now()).map_err(|refused| {
+            Problem::BreakerOpen { service: service.name.clone(), retry_after: refused.retry_after }
+        })?;
+        let lease = self.enter(&visit.table, &service.name, preference, &Tried::NOBODY).await?;
+        let upstream = Arc::clone(lease.upstream());
+        record.goes_to(&upstream);
+        let result = self.exchange(lease, request, policy).await;
+        let outcome = match &result {
+            Ok(answered) => Some(verdict::of_status(answered.response.status())),
+            Err(error) => verdict::of_error(error),
+        };
+        if let Some(outcome) = outcome {
+            verdict::report(service, &upstream, admission, outcome);
+        }
+        result.map_err(|error| {
             let request_id = visit.request_id.to_str().unwrap_or_default();
             tracing::warn!(%request_id, service = %service.name, error = chain(&error), "request failed");
             problem_of(&error, &service.name, policy)
-        })?;
-        answered.delivered(wanted, visit.session, &service.name)
+        })
     }
 
     fn principal(
@@ -203,11 +242,17 @@ impl Gateway {
 
     /// Picks an instance and enters it. Where it was withdrawn in between, picks again from a
     /// fresh table, waiting for it a little if it is not there yet.
-    async fn enter(&self, table: &Arc<RouteTable>, name: &ServiceName) -> Result<Lease, Problem> {
+    async fn enter(
+        &self,
+        table: &Arc<RouteTable>,
+        name: &ServiceName,
+        preference: Preference,
+        tried: &Tried,
+    ) -> Result<Lease, Problem> {
         let mut table = Arc::clone(table);
         for _ in 0..PICKS {
             let service = table.service(name).ok_or(Problem::NoRoute)?;
-            let upstream = service.next_upstream().ok_or_else(|| Problem::NoneReady {
+            let upstream = service.pick(preference, tried).ok_or_else(|| Problem::NoneReady {
                 service: name.clone(),
                 state: service.waiting().to_owned(),
             })?;

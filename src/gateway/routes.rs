@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::path::{is_ambiguous, literal_segments, matched_segments};
+use super::service_state::SharedLimiter;
 use crate::model::name::ServiceName;
 use crate::model::route::{Access, Methods, RoutePrefix};
 use crate::model::traffic::RoutePolicy;
@@ -42,6 +43,8 @@ pub struct Rule {
     /// Lower case, without port; empty: any.
     pub hosts: BTreeSet<String>,
     pub policy: RoutePolicy,
+    /// Where the policy has a rate limit.
+    pub limiter: Option<SharedLimiter>,
 }
 
 /// What a path and a method lead to.
@@ -153,6 +156,7 @@ mod tests {
             forwarded: Forwarded::Whole,
             hosts: BTreeSet::new(),
             policy: RoutePolicy::default(),
+            limiter: None,
         })
     }
 

@@ -1,44 +1,83 @@
 //! What is known about a service as a whole, whichever of its instances are there.
 //!
-//! Like an [`Upstream`](super::upstream::Upstream) it outlives route tables.
+//! Like an [`Upstream`](super::upstream::Upstream) it outlives route tables: counts, verdicts and
+//! limits survive every swap.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-#[derive(Debug, Default)]
+use super::policy::breaker::Breaker;
+use super::policy::budget::{Full, Load};
+use super::policy::limiter::Limiter;
+use super::policy::outlier::Ejections;
+use crate::model::route::{Methods, RoutePrefix};
+
+#[derive(Debug)]
 pub(super) struct ServiceState {
     /// The turn of round robin: a swap of tables does not send everybody back to the first instance.
     turn: AtomicUsize,
-    open: AtomicUsize,
+    pub(super) load: Load,
+    pub(super) breaker: Breaker,
+    pub(super) ejections: Ejections,
+    limiters: Mutex<HashMap<(RoutePrefix, Methods), SharedLimiter>>,
 }
 
-/// The service has as many open requests as it may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full;
+/// The buckets of one route's clients.
+#[derive(Debug, Clone)]
+pub struct SharedLimiter(Arc<Limiter>);
 
 /// One open request of the service, from its admission to the last byte of its response.
 #[derive(Debug)]
 pub(super) struct Permit(Arc<ServiceState>);
 
 impl ServiceState {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            turn: AtomicUsize::new(0),
+            load: Load::default(),
+            breaker: Breaker::new(now),
+            ejections: Ejections::default(),
+            limiters: Mutex::default(),
+        }
+    }
+
     pub(super) fn next_turn(&self) -> usize {
         self.turn.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Nobody waits for a place: a queue would only make an overload last longer.
     pub(super) fn admit(self: &Arc<Self>, most: u32) -> Result<Permit, Full> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        if self.open.fetch_add(1, Ordering::AcqRel) < most {
-            return Ok(Permit(Arc::clone(self)));
-        }
-        self.open.fetch_sub(1, Ordering::AcqRel);
-        Err(Full)
+        self.load.enter(most).map(|()| Permit(Arc::clone(self)))
+    }
+
+    /// The one limiter of a route, however often the table is made anew.
+    pub(super) fn limiter(&self, prefix: &RoutePrefix, methods: &Methods) -> SharedLimiter {
+        let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || SharedLimiter(Arc::new(Limiter::new(Instant::now())));
+        limiters.entry((prefix.clone(), methods.clone())).or_insert_with(fresh).clone()
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.load.leave();
+    }
+}
+
+impl std::ops::Deref for SharedLimiter {
+    type Target = Limiter;
+
+    fn deref(&self) -> &Limiter {
+        &self.0
+    }
+}
+
+/// The same buckets.
+impl PartialEq for SharedLimiter {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -48,12 +87,19 @@ mod tests {
 
     #[test]
     fn a_full_service_admits_again_when_a_request_has_ended() {
-        let state = Arc::new(ServiceState::default());
+        let state = Arc::new(ServiceState::new(Instant::now()));
         let first = state.admit(2).unwrap();
         let _second = state.admit(2).unwrap();
         assert_eq!(state.admit(2).unwrap_err(), Full);
         drop(first);
         assert!(state.admit(2).is_ok());
-        assert_eq!(state.open.load(Ordering::Acquire), 1);
+    }
+
+    #[test]
+    fn a_route_keeps_its_buckets() {
+        let state = ServiceState::new(Instant::now());
+        let limiter = |prefix: &str| state.limiter(&prefix.parse().unwrap(), &Methods::All);
+        assert!(limiter("/orders") == limiter("/orders"));
+        assert!(limiter("/orders") != limiter("/products"));
     }
 }

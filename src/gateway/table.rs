@@ -3,21 +3,26 @@
 //! Built anew for each change of the platform or of the catalog and swapped whole; a request keeps
 //! the one it began with. The only things that outlive a table are the [`Upstream`]s in it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::Method;
 
-use super::balance;
+use super::policy::balance::{self, Choice, Tried};
+use super::policy::budget::Full;
+use super::policy::canary::{self, Subset};
 use super::routes::{Forwarded, PathTree, Reach, Resolution, Rule};
-use super::service_state::{Full, Permit, ServiceState};
+use super::service_state::{Permit, ServiceState};
 use super::site::{Domain, Site, SiteService};
+use super::throttle::Asker;
 use super::upstream::{Upstream, Upstreams};
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
 use crate::model::name::ServiceName;
 use crate::model::route::{Access, Methods, Route, RoutePrefix};
-use crate::model::traffic::{RoutePolicy, TrafficPolicy};
+use crate::model::traffic::{Balance, RoutePolicy, TrafficPolicy};
 
 #[derive(Debug)]
 pub struct RouteTable {
@@ -53,10 +58,20 @@ pub(super) struct Service {
     pub(super) manifest: String,
     calls: BTreeSet<ServiceName>,
     pub(super) traffic: TrafficPolicy,
+    /// Those of the newest generation first.
     ready: Vec<Arc<Upstream>>,
+    newest: usize,
     /// What the instances that are not ready are doing, for people.
     waiting: String,
     state: Arc<ServiceState>,
+}
+
+/// What a request has to say about where it goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Preference {
+    method: balance::Method,
+    /// `None` where the service tries no generation.
+    subset: Option<Subset>,
 }
 
 /// One line of `msctl routes`.
@@ -89,7 +104,8 @@ impl RouteTable {
         let mut rows = Vec::new();
         for described in &site.services {
             let endpoints = catalog.services.get(&described.name).map_or(&[][..], Vec::as_slice);
-            let rules: Vec<_> = described.routes.iter().map(|route| rule(described, route)).collect();
+            let state = upstreams.service(&described.name);
+            let rules: Vec<_> = described.routes.iter().map(|route| rule(described, route, &state)).collect();
             for rule in &rules {
                 rows.push(row(rule, endpoints, None));
                 if rule.hosts.is_empty() {
@@ -170,14 +186,19 @@ impl Service {
         for rule in rules {
             routes.insert(Arc::clone(rule));
         }
-        let ready = endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Ready);
+        let mut ready: Vec<&Endpoint> =
+            endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Ready).collect();
+        ready.sort_by_key(|endpoint| Reverse(endpoint.instance.generation));
+        let newest = ready.first().map(|endpoint| endpoint.instance.generation);
+        let newest = ready.iter().take_while(|endpoint| Some(endpoint.instance.generation) == newest).count();
         Self {
             name: described.name.clone(),
             routes,
             manifest: described.manifest.clone(),
             calls: described.calls.clone(),
             traffic: described.traffic.clone(),
-            ready: ready.map(|endpoint| upstreams.at(&endpoint.instance, endpoint.address)).collect(),
+            ready: ready.iter().map(|endpoint| upstreams.at(&endpoint.instance, endpoint.address)).collect(),
+            newest,
             waiting: describe_waiting(endpoints),
             state: upstreams.service(&described.name),
         }
@@ -187,8 +208,40 @@ impl Service {
         self.calls.contains(callee)
     }
 
-    pub(super) fn next_upstream(&self) -> Option<&Arc<Upstream>> {
-        balance::pick(self.state.next_turn(), &self.ready)
+    pub(super) fn ready(&self) -> &[Arc<Upstream>] {
+        &self.ready
+    }
+
+    pub(super) fn state(&self) -> &Arc<ServiceState> {
+        &self.state
+    }
+
+    /// How a request chooses, for all of its tries.
+    pub(super) fn preference(&self, asker: Asker<'_>) -> Preference {
+        let method = match &self.traffic.balance {
+            Balance::LeastRequest => balance::Method::LeastRequest,
+            Balance::RoundRobin => balance::Method::RoundRobin { turn: self.state.next_turn() },
+            Balance::Consistent(key) => balance::Method::Consistent { key: asker.hash(key) },
+        };
+        let chance = || fastrand::u64(..);
+        let subset =
+            self.traffic.canary.as_ref().map(|canary| canary::choose(canary, asker.headers, chance()));
+        Preference { method, subset }
+    }
+
+    /// The instance for the next try of a request; `None` where none may be used.
+    pub(super) fn pick(&self, preference: Preference, tried: &Tried) -> Option<&Arc<Upstream>> {
+        let now = Instant::now();
+        let candidates = match preference.subset {
+            None => &self.ready[..],
+            Some(subset) => {
+                let (newest, older) = self.ready.split_at(self.newest);
+                canary::among(subset, newest, older, now)
+            }
+        };
+        let (slow_start, panic_below) = (self.traffic.slow_start, self.traffic.outlier.panic_below);
+        let choice = Choice { method: preference.method, slow_start, panic_below, tried, now };
+        balance::pick(candidates, &choice, &mut || fastrand::u64(..))
     }
 
     /// A place among the open requests of this service.
@@ -201,7 +254,7 @@ impl Service {
     }
 }
 
-fn rule(described: &SiteService, route: &Route) -> Arc<Rule> {
+fn rule(described: &SiteService, route: &Route, state: &ServiceState) -> Arc<Rule> {
     let forwarded = if route.strip_prefix {
         Forwarded::Without(route.prefix.segments().count())
     } else {
@@ -215,6 +268,7 @@ fn rule(described: &SiteService, route: &Route) -> Arc<Rule> {
         access: route.access.clone(),
         forwarded,
         hosts: route.hosts.clone(),
+        limiter: route.policy.rate_limit.is_some().then(|| state.limiter(&route.prefix, &route.methods)),
         policy: route.policy.clone(),
     })
 }
@@ -228,6 +282,7 @@ fn health_rule(service: &ServiceName, prefix: &RoutePrefix) -> Rule {
         access: Access::Public,
         forwarded: Forwarded::Without(1),
         hosts: BTreeSet::new(),
+        limiter: None,
         policy: RoutePolicy::default(),
     }
 }

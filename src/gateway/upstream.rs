@@ -12,12 +12,15 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::limits::Limits;
+use super::policy::balance::Candidate;
+use super::policy::outlier::Outlier;
+use super::policy::rendezvous;
 use super::pool::{ConnectError, Connection, Pool};
 use super::service_state::{Permit, ServiceState};
 use super::workers;
@@ -73,12 +76,13 @@ impl Upstreams {
 
     /// The one state of the service.
     pub(super) fn service(&self, service: &ServiceName) -> Arc<ServiceState> {
-        Arc::clone(lock(&self.known).services.entry(service.clone()).or_default())
+        let fresh = || Arc::new(ServiceState::new(Instant::now()));
+        Arc::clone(lock(&self.known).services.entry(service.clone()).or_insert_with(fresh))
     }
 
     /// Requests and tunnels that are open at the instance.
     pub fn in_flight(&self, instance: &InstanceName) -> usize {
-        self.of(instance).iter().map(|upstream| upstream.in_flight()).sum()
+        self.of(instance).iter().map(|upstream| Upstream::in_flight(upstream)).sum()
     }
 
     /// Lets no new request in, waits until every open one has ended or `deadline` has passed, then
@@ -111,6 +115,10 @@ pub struct Upstream {
     instance: InstanceName,
     address: SocketAddr,
     limits: Arc<Limits>,
+    /// A hash of the name.
+    identity: u64,
+    ready_since: Instant,
+    outlier: Outlier,
     /// Open leases, and [`DRAINING`].
     load: AtomicUsize,
     emptied: Notify,
@@ -124,7 +132,18 @@ impl Upstream {
     fn new(instance: InstanceName, address: SocketAddr, limits: Arc<Limits>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let pools = (0..workers).map(|_| Mutex::default()).collect();
-        Self { instance, address, limits, load: AtomicUsize::new(0), emptied: Notify::new(), pools }
+        let now = Instant::now();
+        Self {
+            identity: rendezvous::hash(instance.to_string().as_bytes()),
+            instance,
+            address,
+            limits,
+            ready_since: now,
+            outlier: Outlier::new(now),
+            load: AtomicUsize::new(0),
+            emptied: Notify::new(),
+            pools,
+        }
     }
 
     pub fn instance(&self) -> &InstanceName {
@@ -133,6 +152,10 @@ impl Upstream {
 
     pub fn in_flight(&self) -> usize {
         self.load.load(Ordering::Acquire) & !DRAINING
+    }
+
+    pub(super) fn outlier(&self) -> &Outlier {
+        &self.outlier
     }
 
     pub(super) fn enter(self: &Arc<Self>) -> Result<Lease, Draining> {
@@ -188,6 +211,24 @@ impl Upstream {
     /// That of the worker that asks.
     fn pool(&self) -> MutexGuard<'_, Pool> {
         lock(&self.pools[workers::index() % self.pools.len()])
+    }
+}
+
+impl Candidate for Upstream {
+    fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    fn in_flight(&self) -> usize {
+        Upstream::in_flight(self)
+    }
+
+    fn ready_since(&self) -> Instant {
+        self.ready_since
+    }
+
+    fn is_healthy(&self, now: Instant) -> bool {
+        !self.outlier.is_ejected(now)
     }
 }
 

@@ -127,7 +127,7 @@ impl fmt::Display for Access {
 }
 
 /// Which methods an access rule covers: a route may name some, or stand for all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Methods {
     All,
     /// Upper-case method tokens, never empty.

@@ -122,6 +122,20 @@ impl World {
         self.routes.send_replace(Arc::new(self.table()));
     }
 
+    /// Replaces the ready endpoints of `order`: generation and address.
+    pub fn generations(&mut self, endpoints: &[(u32, SocketAddr)]) {
+        let endpoints = (1..).zip(endpoints).map(|(replica, &(generation, address))| Endpoint {
+            instance: InstanceName {
+                generation: Generation::new(generation).unwrap(),
+                ..instance("order", replica)
+            },
+            address,
+            state: EndpointState::Ready,
+        });
+        self.catalog.services.insert("order".parse().unwrap(), endpoints.collect());
+        self.routes.send_replace(Arc::new(self.table()));
+    }
+
     /// How many are watching for another table.
     pub fn table_watchers(&self) -> usize {
         self.routes.receiver_count()

@@ -114,19 +114,6 @@ async fn a_service_without_a_ready_instance_says_what_its_instances_do() {
 }
 
 #[tokio::test]
-async fn ready_instances_take_turns_and_swaps_of_the_table_do_not_start_over() {
-    let backends = [Backend::named("a").await, Backend::named("b").await, Backend::named("c").await];
-    let endpoints: Vec<_> = (1..).zip(&backends).map(|(replica, b)| (replica, b.address, Ready)).collect();
-    let mut world = World::new().await;
-    let mut served = String::new();
-    for _ in 0..6 {
-        world.set("order", &endpoints);
-        served += &world.get("/orders", "").await.text();
-    }
-    assert_eq!(served, "abcabc");
-}
-
-#[tokio::test]
 async fn embedded_handlers_come_before_routes_and_see_no_forged_identity() {
     let world = World::new().await;
     let forged = "X-User-Id: root\r\nX_User_Id: root\r\nX-Caller-Service: order\r\nX-Request-Id: mine\r\n";

@@ -1,0 +1,90 @@
+//! How fast a client may be: what it is counted under, and what it is told.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderName};
+
+use super::destination::Way;
+use super::policy::limiter::{Answer, Key, Verdict};
+use super::policy::rendezvous::hash;
+use super::problem::Problem;
+use super::quota::Quota;
+use crate::model::principal::Principal;
+use crate::model::traffic::{RateLimit, RequestKey};
+
+/// Who asks, as far as limits and consistent hashing care.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker<'r> {
+    pub(super) client: IpAddr,
+    pub(super) principal: Option<&'r Principal>,
+    pub(super) headers: &'r HeaderMap,
+}
+
+impl<'r> Asker<'r> {
+    /// Where a request lacks what its key is made of, the client's address stands in for it.
+    pub(super) fn key(&self, of: &RequestKey) -> Key<'r> {
+        let client = Key::Client(self.client);
+        match of {
+            RequestKey::Client => client,
+            RequestKey::Everyone => Key::Everyone,
+            RequestKey::Subject => {
+                self.principal.map_or(client, |principal| Key::Subject(&principal.subject))
+            }
+            RequestKey::Header(name) => self.header(name).map_or(client, Key::Header),
+            RequestKey::Cookie(name) => cookie(self.headers, name).map_or(client, Key::Cookie),
+        }
+    }
+
+    /// The same for the same asker, in every process.
+    pub(super) fn hash(&self, of: &RequestKey) -> u64 {
+        match self.key(of) {
+            Key::Client(IpAddr::V4(address)) => hash(&address.octets()),
+            Key::Client(IpAddr::V6(address)) => hash(&address.octets()[..8]),
+            Key::Subject(text) | Key::Header(text) | Key::Cookie(text) => hash(text.as_bytes()),
+            Key::Everyone => 0,
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&'r str> {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// Counts the request; `None` where the route has no limit.
+///
+/// # Errors
+/// When the client has to wait.
+pub(super) fn count(way: &Way, asker: Asker<'_>, now: Instant) -> Result<Option<Quota>, Problem> {
+    let Way::Route(rule) = way else { return Ok(None) };
+    let (Some(limit), Some(limiter)) = (&rule.policy.rate_limit, &rule.limiter) else { return Ok(None) };
+    let answer = limiter.check(asker.key(&limit.key), limit, now, fastrand::u64(..));
+    let quota = quota(&answer, limit);
+    match answer.verdict {
+        Verdict::Admitted => Ok(Some(quota)),
+        Verdict::Refused { .. } => Err(Problem::RateLimited(quota)),
+    }
+}
+
+fn quota(answer: &Answer, limit: &RateLimit) -> Quota {
+    let retry_after = match answer.verdict {
+        Verdict::Admitted => Duration::ZERO,
+        Verdict::Refused { retry_after } => retry_after,
+    };
+    Quota {
+        limit: answer.limit,
+        period: limit.period,
+        remaining: answer.remaining,
+        reset: answer.reset,
+        retry_after,
+    }
+}
+
+/// HTTP/2 clients may send several `Cookie` fields (RFC 9113, section 8.2.3).
+fn cookie<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
+    let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
+    let mut pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(sent, _)| *sent == name).map(|(_, value)| value)
+}
