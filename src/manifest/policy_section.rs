@@ -149,9 +149,8 @@ fn fault_of_target(to: &str) -> Option<&'static str> {
             Some("it must name a host, and no user")
         }
         Some(_) if stem.parse::<http::Uri>().is_err() => Some("it is not a URL"),
-        Some(_) => None,
         None if to.starts_with("//") => Some("it would lead to another host"),
         None if !to.starts_with('/') => Some("it is neither a path nor an http or https URL"),
-        None => None,
+        Some(_) | None => None,
     }
 }

@@ -7,6 +7,7 @@ mod harness;
 mod wire;
 
 mod access;
+mod browsers;
 mod caller;
 mod draining;
 mod framing;
