@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::path::PathFault;
-use super::quota::Quota;
+use super::policy::limiter::{Answer, Verdict};
 use crate::model::name::ServiceName;
 use crate::model::principal::TokenRejection;
 
@@ -68,8 +68,8 @@ pub(super) enum Problem {
     AnswerLate { service: ServiceName },
     #[error("the exchange with {service} took longer than it may altogether")]
     TotalLate { service: ServiceName },
-    #[error("too many requests: {0}")]
-    RateLimited(Quota),
+    #[error("too many requests of this client, or of all together")]
+    RateLimited(Answer),
     #[error("{service} is answering as many requests as it may at once")]
     ConcurrencyFull { service: ServiceName },
     #[error("{service} has failed too often and is left alone for a moment")]
@@ -176,7 +176,10 @@ impl Problem {
     /// How long to wait before trying again, where there is something to wait for.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited(quota) => Some(quota.retry_after),
+            Self::RateLimited(answer) => match answer.verdict {
+                Verdict::Refused { retry_after } => Some(retry_after),
+                Verdict::Admitted => None,
+            },
             Self::BreakerOpen { retry_after, .. } => Some(*retry_after),
             Self::NoneReady { .. } | Self::ConcurrencyFull { .. } | Self::Overloaded | Self::Draining => {
                 Some(Duration::from_secs(1))
@@ -188,34 +191,5 @@ impl Problem {
     /// Whether nothing that follows on the connection can be trusted, or nothing shall follow.
     pub(super) fn ends_connection(&self) -> bool {
         matches!(self, Self::Framing | Self::BodyTooLarge { .. } | Self::BodyLate | Self::Draining)
-    }
-
-    /// Who or what is behind it, in two to four letters for the access log, after Envoy's response
-    /// flags.
-    #[allow(dead_code, reason = "for the access log")]
-    pub(super) fn flag(&self) -> &'static str {
-        match self {
-            Self::NoRoute | Self::NoHost | Self::Method { .. } => "NR",
-            Self::NoneReady { .. } => "UH",
-            Self::Unreachable { .. } => "UF",
-            Self::BadAnswer { .. } => "UC",
-            Self::AnswerLate { .. } => "UT",
-            Self::TotalLate { .. } => "DT",
-            Self::RateLimited(_) => "RL",
-            Self::ConcurrencyFull { .. } | Self::BreakerOpen { .. } => "UO",
-            Self::Overloaded => "OM",
-            Self::Draining => "DR",
-            Self::Loop => "LOOP",
-            Self::Internal => "INT",
-            Self::BodyBroken | Self::BodyLate => "DC",
-            Self::TokenMissing
-            | Self::TokenRejected(_)
-            | Self::TokensSeveral
-            | Self::ScopeMissing { .. }
-            | Self::CallerUnknown
-            | Self::CallerContradicts { .. }
-            | Self::CallNotDeclared { .. } => "UAEX",
-            _ => "DPE",
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -13,10 +13,13 @@ use tokio::time::timeout;
 
 use super::access_log::{Record, Recorded};
 use super::body::Body;
+use super::client::Remote;
 use super::client_io::Activity;
+use super::cors;
 use super::destination::{self, Asked, Destination, Way};
 use super::door::{Door, Embedded};
 use super::exchange::{ExchangeError, Outgoing, exchange};
+use super::finish::Finish;
 use super::guard;
 use super::headers::{self, X_REQUEST_ID};
 use super::limits::Limits;
@@ -27,6 +30,8 @@ use super::policy::budget::Full;
 use super::pool::Connection;
 use super::problem::Problem;
 use super::proxied_body::ProxiedBody;
+use super::rate_headers;
+use super::redirect;
 use super::request_id::{self, Trust};
 use super::server::Tasks;
 use super::table::{Preference, RouteTable, Service};
@@ -39,6 +44,7 @@ use super::visit::Visit;
 use super::wants::Wants;
 use super::workers::Workers;
 use crate::model::name::ServiceName;
+use crate::model::platform::Network;
 use crate::model::principal::{Principal, TokenVerifier};
 use crate::model::traffic::RoutePolicy;
 
@@ -53,6 +59,7 @@ pub struct Gateway {
     embedded: Arc<Embedded>,
     limits: Arc<Limits>,
     workers: Option<Arc<Workers>>,
+    trusted_proxies: Arc<[Network]>,
 }
 
 /// One connection of a client, as its requests see it.
@@ -78,12 +85,25 @@ impl Gateway {
         verifier: Arc<dyn TokenVerifier>,
         embedded: Embedded,
     ) -> Self {
-        Self { routes, verifier, embedded: Arc::new(embedded), limits: Arc::default(), workers: None }
+        Self {
+            routes,
+            verifier,
+            embedded: Arc::new(embedded),
+            limits: Arc::default(),
+            workers: None,
+            trusted_proxies: Arc::default(),
+        }
     }
 
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits: Arc::new(limits), ..self }
+    }
+
+    /// Takes what proxies in these networks say about clients for true.
+    #[must_use]
+    pub fn with_trusted_proxies(self, networks: &[Network]) -> Self {
+        Self { trusted_proxies: networks.into(), ..self }
     }
 
     /// Serves connections on these threads instead of on the runtime that accepts them.
@@ -108,24 +128,35 @@ impl Gateway {
         }
         let busy = session.activity.begin();
         let mut record = Record::begin(&request, session.door.label(), session.client, busy);
-        let trust = if session.door.is_inside() { Trust::Inside } else { Trust::Nobody };
+        let remote = self.remote(session, request.headers());
+        let trust = if session.door.is_inside() || remote.is_proxied { Trust::Inside } else { Trust::Nobody };
         let id = request_id::choose(request.headers().get(X_REQUEST_ID), trust);
         record.has_id(&id);
         let wants = Wants::of(request.headers());
-        let mut response = self.answer(session, request, &id, &mut record).await.unwrap_or_else(|problem| {
+        let mut finish = Finish::default();
+        let answer = self.answer(session, remote, request, &id, &mut record, &mut finish).await;
+        let response = answer.unwrap_or_else(|problem| {
             record.fails_with(problem.code());
             problem.response(&id, wants)
         });
+        let mut response = finish.apply(response);
         response.headers_mut().insert(X_REQUEST_ID, id);
         record.answers(response)
+    }
+
+    fn remote(&self, session: &Session, headers: &HeaderMap) -> Remote {
+        let trusted = if session.door.is_inside() { &[] } else { &*self.trusted_proxies };
+        Remote::of(headers, session.client.ip(), trusted)
     }
 
     async fn answer(
         &self,
         session: &Session,
+        remote: Remote,
         request: Request<Incoming>,
         request_id: &HeaderValue,
         record: &mut Record,
+        finish: &mut Finish,
     ) -> Result<Response<Body>, Problem> {
         let (parts, body) = request.into_parts();
         message::check(&parts, session.activity.take_framing(), &self.limits)?;
@@ -133,17 +164,42 @@ impl Gateway {
         let uri = parts.uri.clone();
         let path = path::normalise(uri.path())?;
         let table = Arc::clone(&self.routes.borrow());
+        if let Some(method) = cors::preflighted(&parts)
+            && let Some(answer) = self.preflight(session, &parts.headers, &authority, &path, &method, &table)
+        {
+            return Ok(answer);
+        }
         let caller = self.caller(session, &parts.headers, &table)?;
         let asked =
             Asked { host: &authority.host(), path: &path, method: &parts.method, caller: caller.as_ref() };
         let destination = destination::find(&session.door, asked, &table, &self.embedded)?;
-        let visit = Visit { session, table, authority, path: &path, request_id, caller };
+        let visit = Visit { session, remote, table, authority, path: &path, request_id, caller };
         let request = Request::from_parts(parts, body);
         match destination {
             Destination::Embedded(handler) => visit.embedded(&*handler, request, record).await,
             Destination::Service { service, way } => {
+                *finish = Finish::of(&way, request.headers());
                 self.proxied(&visit, &service, &way, request, record).await
             }
+        }
+    }
+
+    /// The answer to a CORS preflight, where the route that it asks about says who may use it.
+    fn preflight(
+        &self,
+        session: &Session,
+        headers: &HeaderMap,
+        authority: &Authority,
+        path: &str,
+        method: &Method,
+        table: &RouteTable,
+    ) -> Option<Response<Body>> {
+        let asked = Asked { host: &authority.host(), path, method, caller: None };
+        match destination::find(&session.door, asked, table, &self.embedded).ok()? {
+            Destination::Service { way: Way::Route(rule), .. } => {
+                Some(cors::preflight(rule.policy.cors.as_ref()?, headers, method))
+            }
+            _ => None,
         }
     }
 
@@ -175,12 +231,13 @@ impl Gateway {
         message::check_length(request.headers(), policy.max_body.bytes())?;
         let principal = self.principal(way, &request, &visit.authority)?;
         record.is_from(visit.caller.as_ref(), principal.as_ref().map(|principal| principal.subject.as_str()));
-        let asker = Asker {
-            client: visit.session.client.ip(),
-            principal: principal.as_ref(),
-            headers: request.headers(),
-        };
+        let asker =
+            Asker { client: visit.remote.client, principal: principal.as_ref(), headers: request.headers() };
         let quota = throttle::count(way, asker, Instant::now())?;
+        if let (Some(redirect), Way::Route(rule)) = (&policy.redirect, way) {
+            let rest = path::without_prefix(visit.path, rule.prefix.segments().count());
+            return redirect::answer(redirect, rest, request.uri().query());
+        }
         let permit =
             service.admit().map_err(|Full| Problem::ConcurrencyFull { service: service.name.clone() })?;
         let preference = service.preference(asker);
@@ -190,7 +247,7 @@ impl Gateway {
         answered.lease.keep(permit);
         let mut response = answered.delivered(wanted, visit.session, &service.name)?;
         if let Some(quota) = quota {
-            quota.add_headers(response.headers_mut());
+            rate_headers::add(response.headers_mut(), &quota);
         }
         Ok(response)
     }

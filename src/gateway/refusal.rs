@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::body::Body;
 use super::error_page;
+use super::policy::limiter::whole_seconds;
 use super::problem::Problem;
-use super::quota::whole_seconds;
+use super::rate_headers;
 use super::wants::Wants;
 
 /// The page loads nothing and can be put into no frame.
@@ -65,7 +66,7 @@ impl Problem {
         match self {
             Self::Method { allowed } => insert(headers, ALLOW, allowed),
             Self::Trace => insert_static(headers, ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            Self::RateLimited(quota) => quota.add_headers(headers),
+            Self::RateLimited(answer) => rate_headers::add(headers, answer),
             // RFC 6750, section 3: no error code where no token was given.
             Self::TokenMissing => insert_static(headers, WWW_AUTHENTICATE, "Bearer"),
             Self::TokenRejected(reason) => insert(
@@ -106,20 +107,19 @@ mod tests {
     use http::StatusCode;
     use http_body_util::BodyExt;
 
-    use crate::gateway::quota::Quota;
+    use crate::gateway::policy::limiter::{Answer, Verdict};
     use crate::model::name::ServiceName;
 
     fn order() -> ServiceName {
         "order".parse().unwrap()
     }
 
-    fn quota() -> Quota {
-        Quota {
+    fn refused() -> Answer {
+        Answer {
+            verdict: Verdict::Refused { retry_after: Duration::from_millis(600) },
             limit: 100,
-            period: Duration::from_secs(60),
             remaining: 0,
             reset: Duration::from_millis(11_500),
-            retry_after: Duration::from_millis(600),
         }
     }
 
@@ -127,33 +127,33 @@ mod tests {
         problem.response(&HeaderValue::from_static("id-1"), wants)
     }
 
-    fn check(problem: &Problem, status: u16, code: &str, flag: &str, retryable: bool) {
+    fn check(problem: &Problem, status: u16, code: &str, retryable: bool) {
         let response = answer(problem, Wants::Document);
         assert_eq!(response.status(), StatusCode::from_u16(status).unwrap(), "{problem:?}");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
-        assert_eq!((problem.code(), problem.flag()), (code, flag), "{problem:?}");
+        assert_eq!(problem.code(), code, "{problem:?}");
         assert_eq!(problem.is_retryable(), retryable, "{problem:?}");
     }
 
     #[test]
-    fn each_kind_of_limit_has_its_status_code_and_flag() {
-        check(&Problem::RateLimited(quota()), 429, "rate_limited", "RL", true);
-        check(&Problem::ConcurrencyFull { service: order() }, 503, "too_many_in_flight", "UO", true);
+    fn each_kind_of_limit_has_its_status_and_code() {
+        check(&Problem::RateLimited(refused()), 429, "rate_limited", true);
+        check(&Problem::ConcurrencyFull { service: order() }, 503, "too_many_in_flight", true);
         let open = Problem::BreakerOpen { service: order(), retry_after: Duration::from_secs(3) };
-        check(&open, 503, "circuit_open", "UO", true);
-        check(&Problem::Overloaded, 503, "gateway_overloaded", "OM", true);
-        check(&Problem::Draining, 503, "gateway_stopping", "DR", true);
-        check(&Problem::TotalLate { service: order() }, 504, "total_timeout", "DT", false);
-        check(&Problem::AnswerLate { service: order() }, 504, "upstream_timeout", "UT", false);
-        check(&Problem::Loop, 508, "loop_detected", "LOOP", false);
-        check(&Problem::Misdirected, 421, "misdirected", "DPE", true);
-        check(&Problem::Internal, 500, "internal", "INT", false);
+        check(&open, 503, "circuit_open", true);
+        check(&Problem::Overloaded, 503, "gateway_overloaded", true);
+        check(&Problem::Draining, 503, "gateway_stopping", true);
+        check(&Problem::TotalLate { service: order() }, 504, "total_timeout", false);
+        check(&Problem::AnswerLate { service: order() }, 504, "upstream_timeout", false);
+        check(&Problem::Loop, 508, "loop_detected", false);
+        check(&Problem::Misdirected, 421, "misdirected", true);
+        check(&Problem::Internal, 500, "internal", false);
     }
 
     #[test]
     fn a_client_that_may_come_back_is_told_when() {
         let wait = |problem: &Problem| answer(problem, Wants::Document).headers().get(RETRY_AFTER).cloned();
-        assert_eq!(wait(&Problem::RateLimited(quota())).unwrap(), "1");
+        assert_eq!(wait(&Problem::RateLimited(refused())).unwrap(), "1");
         let open = |wait| Problem::BreakerOpen { service: order(), retry_after: wait };
         assert_eq!(wait(&open(Duration::from_millis(2_001))).unwrap(), "3");
         assert_eq!(wait(&open(Duration::ZERO)).unwrap(), "1");
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_client_of_a_limit_sees_where_it_stands() {
-        let response = answer(&Problem::RateLimited(quota()), Wants::Document);
+        let response = answer(&Problem::RateLimited(refused()), Wants::Document);
         let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(header("ratelimit-limit"), "100");
         assert_eq!(header("ratelimit-remaining"), "0");

@@ -1,7 +1,7 @@
 //! How fast a client may be: what it is counted under, and what it is told.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName};
@@ -10,9 +10,8 @@ use super::destination::Way;
 use super::policy::limiter::{Answer, Key, Verdict};
 use super::policy::rendezvous::hash;
 use super::problem::Problem;
-use super::quota::Quota;
 use crate::model::principal::Principal;
-use crate::model::traffic::{RateLimit, RequestKey};
+use crate::model::traffic::RequestKey;
 
 /// Who asks, as far as limits and consistent hashing care.
 #[derive(Debug, Clone, Copy)]
@@ -57,28 +56,13 @@ impl<'r> Asker<'r> {
 ///
 /// # Errors
 /// When the client has to wait.
-pub(super) fn count(way: &Way, asker: Asker<'_>, now: Instant) -> Result<Option<Quota>, Problem> {
+pub(super) fn count(way: &Way, asker: Asker<'_>, now: Instant) -> Result<Option<Answer>, Problem> {
     let Way::Route(rule) = way else { return Ok(None) };
     let (Some(limit), Some(limiter)) = (&rule.policy.rate_limit, &rule.limiter) else { return Ok(None) };
     let answer = limiter.check(asker.key(&limit.key), limit, now, fastrand::u64(..));
-    let quota = quota(&answer, limit);
     match answer.verdict {
-        Verdict::Admitted => Ok(Some(quota)),
-        Verdict::Refused { .. } => Err(Problem::RateLimited(quota)),
-    }
-}
-
-fn quota(answer: &Answer, limit: &RateLimit) -> Quota {
-    let retry_after = match answer.verdict {
-        Verdict::Admitted => Duration::ZERO,
-        Verdict::Refused { retry_after } => retry_after,
-    };
-    Quota {
-        limit: answer.limit,
-        period: limit.period,
-        remaining: answer.remaining,
-        reset: answer.reset,
-        retry_after,
+        Verdict::Admitted => Ok(Some(answer)),
+        Verdict::Refused { .. } => Err(Problem::RateLimited(answer)),
     }
 }
 

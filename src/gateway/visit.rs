@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
 use super::access_log::Record;
 use super::body::Body;
+use super::client::Remote;
 use super::destination::Way;
 use super::door::EmbeddedService;
+use super::forwarded::Told;
 use super::headers::{self, Origin};
 use super::message::Authority;
 use super::path::{self, PathFault};
@@ -24,6 +27,7 @@ use crate::model::principal::Principal;
 /// The table is the one that the request began with.
 pub(super) struct Visit<'r> {
     pub(super) session: &'r Session,
+    pub(super) remote: Remote,
     pub(super) table: Arc<RouteTable>,
     pub(super) authority: Authority,
     pub(super) path: &'r str,
@@ -40,8 +44,7 @@ impl Visit<'_> {
     ) -> Result<Response<Body>, Problem> {
         record.is_from(self.caller.as_ref(), None);
         *request.uri_mut() = forwarded_uri(request.uri(), self.path)?;
-        headers::remove_forged(request.headers_mut());
-        headers::set_origin(request.headers_mut(), &self.origin(None));
+        self.set_origin(request.headers_mut(), None);
         headers::set_identity(request.headers_mut(), None, self.caller.as_ref());
         Ok(handler.call(request).await)
     }
@@ -66,22 +69,29 @@ impl Visit<'_> {
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
         headers::remove_hop_by_hop(headers);
-        headers::remove_forged(headers);
-        headers::set_origin(headers, &self.origin(prefix));
+        self.set_origin(headers, prefix);
         headers::set_identity(headers, principal, self.caller.as_ref());
+        if !way.policy().forward_authorization {
+            headers.remove(AUTHORIZATION);
+        }
         if tunnelled {
             tunnel::set_headers(headers);
         }
         Ok(())
     }
 
-    fn origin<'v>(&'v self, prefix: Option<&'v str>) -> Origin<'v> {
-        Origin {
-            client: self.session.client.ip(),
-            authority: &self.authority,
-            request_id: self.request_id,
-            prefix,
+    /// Says where the request comes from, in place of everybody whose word does not count.
+    fn set_origin(&self, headers: &mut HeaderMap, prefix: Option<&str>) {
+        let told = self.remote.is_proxied.then(|| Told::by(headers));
+        headers::remove_forged(headers);
+        headers::set_origin(headers, &self.origin(prefix));
+        if let Some(told) = told {
+            told.continue_in(headers, self.remote.peer);
         }
+    }
+
+    fn origin<'v>(&'v self, prefix: Option<&'v str>) -> Origin<'v> {
+        Origin { client: self.remote.client, authority: &self.authority, request_id: self.request_id, prefix }
     }
 }
 

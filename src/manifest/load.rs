@@ -74,6 +74,10 @@ fn read_service(found: ServiceFolder, problems: &Problems) -> Option<Draft> {
 fn check(file: &PlatformFile, drafts: &[Draft], problems: &Problems) {
     checks::names::check(drafts, problems);
     checks::routes::check(drafts, problems);
+    if let Some(name) = &file.name {
+        checks::routes::check_hosts(name, drafts, problems);
+    }
+    checks::redirects::check(drafts, problems);
     checks::calls::check_self(drafts, problems);
     checks::cycles::check(drafts, problems);
     checks::variables::check(&file.configuration, drafts, problems);

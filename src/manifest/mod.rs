@@ -12,9 +12,10 @@
 //! It does not build, start or look at an engine, does not check that sources or Dockerfiles exist,
 //! and never writes.
 //!
-//! Reading order: `load`, `platform_file`, `service_file` and its parts (`build_section`,
-//! `run_section`, `routes_section`, `variables`), `discovery`, `checks`; then what they
-//! stand on: `section`, `values`, `syntax`, `source`, `diagnostic`.
+//! Reading order: `load`, `platform_file` with `gateway_section`, `service_file` and its parts
+//! (`build_section`, `run_section`, `routes_section` with `policy_section`, `traffic_section`,
+//! `variables`), `discovery`, `checks`; then what they stand on: `section`, `fields`, `values`,
+//! `syntax`, `source`, `diagnostic`.
 
 mod error;
 mod find;
@@ -25,8 +26,12 @@ mod platform_file;
 mod service_file;
 
 mod build_section;
+mod cors_section;
+mod gateway_section;
+mod policy_section;
 mod routes_section;
 mod run_section;
+mod traffic_section;
 mod variables;
 
 mod checks;
@@ -34,7 +39,9 @@ mod discovery;
 
 mod diagnostic;
 mod excerpt;
+mod fields;
 mod problems;
+mod request_key;
 mod section;
 mod source;
 mod suggestion;

@@ -1,7 +1,6 @@
 //! `msctl.toml`: the platform, checked as far as it can be on its own.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,12 +13,11 @@ use super::problems::Problems;
 use super::section::Section;
 use super::source::{Located, Source};
 use super::suggestion::similar_name;
-use super::syntax;
 use super::values::Value;
 use super::variables::{self, Variables};
+use super::{gateway_section, syntax};
 
 const DEFAULT_SERVICES: &str = "services/*";
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080));
 const DEFAULT_TOKEN_TTL: Duration = Duration::from_secs(15 * 60);
 /// Shorter and a token dies on its way; longer and a stolen one lives for days.
 const TOKEN_TTL: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(24 * 60 * 60);
@@ -43,7 +41,7 @@ pub fn read(source: &Rc<Source>, problems: &Problems) -> Option<PlatformFile> {
     let platform = PlatformFile {
         name,
         services,
-        gateway: read_gateway(file.section("gateway")),
+        gateway: gateway_section::read(file.section("gateway")),
         auth: read_auth(file.section("auth")),
         configuration: variables::read(file.section("configuration")),
         image_aliases: read_images(file.section("images")),
@@ -66,29 +64,6 @@ fn read_platform(mut section: Section<'_>) -> (Option<PlatformName>, Vec<Located
     };
     section.close();
     (name.map(|name| name.value), services)
-}
-
-fn read_gateway(mut section: Section<'_>) -> GatewaySettings {
-    let listen = section.take("listen").and_then(read_listen).unwrap_or(DEFAULT_LISTEN);
-    section.close();
-    GatewaySettings::at(listen)
-}
-
-fn read_listen(value: Value<'_>) -> Option<SocketAddr> {
-    let problems = value.problems;
-    let text = value.text("\"127.0.0.1:8080\"")?;
-    let address = text.value.parse();
-    if address.is_err() {
-        let port = text.value.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(8080);
-        problems.report(
-            &text.place,
-            format!("{:?} is not an address to listen on", text.value),
-            format!(
-                "write IP:port, \"127.0.0.1:{port}\" for this machine, \"0.0.0.0:{port}\" for every network"
-            ),
-        );
-    }
-    address.ok()
 }
 
 fn read_auth(mut section: Section<'_>) -> AuthSettings {

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use toml::de::DeValue;
 
 use crate::model::route::{Access, Methods, Route, RoutePrefix, Scope};
-use crate::model::traffic::RoutePolicy;
 
+use super::policy_section;
 use super::section::Section;
 use super::source::Located;
 use super::suggestion::did_you_mean;
@@ -17,6 +17,7 @@ use super::values::Value;
 /// TRACE, which the gateway refuses.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const ACCESS_EXAMPLE: &str = "\"authenticated\", \"public\" or { scopes = [\"orders:write\"] }";
+const HOSTS_EXAMPLE: &str = "[\"shop.example\"]";
 /// A route that says nothing about access is not open to everybody.
 const DEFAULT_ACCESS: Access = Access::Authenticated;
 
@@ -30,16 +31,11 @@ fn read_route(mut section: Section<'_>) -> Option<Located<Route>> {
     let methods = section.take("methods").map_or(Methods::All, read_methods);
     let access = section.take("access").and_then(read_access).unwrap_or(DEFAULT_ACCESS);
     let strip_prefix = section.take("strip_prefix").and_then(Value::flag).unwrap_or(false);
+    let hosts = section.take("hosts").map(read_hosts).unwrap_or_default();
+    let policy = policy_section::read(&mut section);
     section.close();
     let prefix = prefix?;
-    let route = Route {
-        prefix: prefix.value,
-        methods,
-        access,
-        strip_prefix,
-        hosts: BTreeSet::new(),
-        policy: RoutePolicy::default(),
-    };
+    let route = Route { prefix: prefix.value, methods, access, strip_prefix, hosts, policy };
     Some(Located { value: route, place: prefix.place })
 }
 
@@ -78,6 +74,47 @@ fn read_method(value: Value<'_>) -> Option<String> {
     let message = format!("{:?} is not a method that the gateway routes", method.value);
     problems.report(&method.place, message, did_you_mean(&method.value, "the methods", &METHODS));
     None
+}
+
+/// Host names as requests have them, in lower case.
+pub fn read_hosts(value: Value<'_>) -> BTreeSet<String> {
+    let (place, problems) = (value.place.clone(), value.problems);
+    let Some(elements) = value.list(HOSTS_EXAMPLE) else { return BTreeSet::new() };
+    if elements.is_empty() {
+        problems.report(
+            &place,
+            "hosts is an empty list: nothing would ever match",
+            "leave hosts out to stand for all",
+        );
+    }
+    elements.into_iter().filter_map(read_host).collect()
+}
+
+fn read_host(value: Value<'_>) -> Option<String> {
+    let problems = value.problems;
+    let host = value.text(HOSTS_EXAMPLE)?;
+    let lower = host.value.to_ascii_lowercase();
+    let Some(fault) = fault_of_host(&lower) else { return Some(lower) };
+    let message = format!("{:?} is not a host name: {fault}", host.value);
+    problems.report(&host.place, message, format!("for example hosts = {HOSTS_EXAMPLE}"));
+    None
+}
+
+fn fault_of_host(host: &str) -> Option<&'static str> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if host.contains('*') {
+        return Some("each has to be named in full");
+    }
+    if host.contains("://") || host.contains('/') {
+        return Some("leave out the scheme and the path");
+    }
+    if host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())) {
+        return Some("leave out the port: a host is the same at every port");
+    }
+    if host.is_empty() || host.len() > 253 || !host.bytes().all(allowed) {
+        return Some("use letters, digits, \"-\", \"_\" and \".\"");
+    }
+    (host.split('.').any(str::is_empty)).then_some("it has an empty part")
 }
 
 fn read_access(value: Value<'_>) -> Option<Access> {

@@ -15,7 +15,7 @@ use super::source::{Located, Source};
 use super::suggestion::{did_you_mean, similar_name};
 use super::values::Value;
 use super::variables::{self, Variables};
-use super::{build_section, routes_section, run_section, syntax};
+use super::{build_section, routes_section, run_section, syntax, traffic_section};
 
 pub const SERVICE_FILE: &str = "service.toml";
 
@@ -31,6 +31,7 @@ pub struct Draft {
     build: Build,
     process: Option<ProcessRecipe>,
     run: Run,
+    traffic: TrafficPolicy,
     database: Database,
 }
 
@@ -44,7 +45,7 @@ impl Draft {
             process: self.process,
             run: self.run,
             routes: self.routes.into_iter().map(|route| route.value).collect(),
-            traffic: TrafficPolicy::default(),
+            traffic: self.traffic,
             calls: self.calls.into_iter().map(|call| call.value).collect(),
             database: self.database,
             configuration: variables::without_places(self.configuration),
@@ -61,11 +62,24 @@ pub fn read(source: &Rc<Source>, folder: PathBuf, problems: &Problems) -> Option
     let process = file.take("process").and_then(Value::section).and_then(build_section::read_process);
     let run = run_section::read(file.section("run"));
     let routes = routes_section::read(file.take("routes"));
+    let traffic = traffic_section::read(file.section("traffic"));
     let calls = read_calls(file.section("calls"));
     let database = file.take("database").and_then(Value::section).map_or(Database::None, read_database);
     let configuration = variables::read(file.section("configuration"));
     file.close();
-    Some(Draft { name: name?, folder, routes, calls, configuration, context, build, process, run, database })
+    Some(Draft {
+        name: name?,
+        folder,
+        routes,
+        calls,
+        configuration,
+        context,
+        build,
+        process,
+        run,
+        traffic,
+        database,
+    })
 }
 
 fn read_service(mut section: Section<'_>) -> (Option<Located<ServiceName>>, Option<String>) {

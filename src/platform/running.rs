@@ -113,8 +113,9 @@ impl Running {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let traffic = Arc::new(Traffic::new(Arc::clone(&platform)));
         let workers = Workers::start().map_err(StartError::Workers)?;
-        let gateway =
-            Gateway::new(traffic.tables(), auth.verifier(), embedded(&auth)).with_workers(Arc::new(workers));
+        let gateway = Gateway::new(traffic.tables(), auth.verifier(), embedded(&auth))
+            .with_workers(Arc::new(workers))
+            .with_trusted_proxies(&platform.gateway.trusted_proxies);
         let house = House {
             runtime: Arc::clone(&runtime),
             gateway: gateway.clone(),

@@ -81,7 +81,9 @@ impl World {
         let catalog = Catalog::default();
         let (routes, receiver) =
             watch::channel(Arc::new(RouteTable::build(&Site::of(&platform), &catalog, &upstreams)));
-        let gateway = Gateway::new(receiver, Arc::new(Tokens), embedded()).with_limits(limits);
+        let gateway = Gateway::new(receiver, Arc::new(Tokens), embedded())
+            .with_limits(limits)
+            .with_trusted_proxies(&platform.gateway.trusted_proxies);
         let mut listeners = Vec::new();
         for door in doors() {
             listeners.push(Listener { socket: TcpListener::bind("127.0.0.1:0").await.unwrap(), door });

@@ -8,6 +8,7 @@ mod wire;
 
 mod access;
 mod balancing;
+mod browsers;
 mod caller;
 mod draining;
 mod framing;

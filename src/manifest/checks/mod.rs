@@ -4,5 +4,6 @@
 pub mod calls;
 pub mod cycles;
 pub mod names;
+pub mod redirects;
 pub mod routes;
 pub mod variables;

@@ -14,7 +14,7 @@ fn a_byte_order_mark_is_ignored_and_moves_no_column() {
     services/order/service.toml:1:1: unknown key "x" before any section
       1 | x = 1
         | ^
-    hint: the sections of this file: [service], [build], [process], [run], [routes], [calls], [database], [configuration]
+    hint: the sections of this file: [service], [build], [process], [run], [routes], [traffic], [calls], [database], [configuration]
     "#);
 }
 

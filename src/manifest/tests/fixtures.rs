@@ -68,6 +68,26 @@ fn each_route_is_checked_on_its_own() {
 }
 
 #[test]
+fn what_a_route_asks_for_beyond_its_path_is_checked_key_by_key() {
+    check("policies");
+}
+
+#[test]
+fn how_instances_are_treated_is_checked_key_by_key() {
+    check("traffic");
+}
+
+#[test]
+fn a_redirect_does_not_lead_to_itself() {
+    check("redirects");
+}
+
+#[test]
+fn hosts_of_routes_are_host_names_and_tell_routes_apart() {
+    check("hosts");
+}
+
+#[test]
 fn routes_that_collide_or_belong_to_the_platform_are_refused_with_both_places() {
     check("routes-together");
 }

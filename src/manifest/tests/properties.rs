@@ -61,8 +61,8 @@ proptest! {
 
     #[test]
     fn any_value_at_any_key_is_valid_or_refused_and_never_panics(
-        section in prop::sample::select(vec!["service", "build", "run", "run.health", "[routes]", "calls", "database", "process", "configuration"]),
-        key in prop::sample::select(vec!["name", "strategy", "file", "port", "cpus", "memory", "path", "methods", "access", "services", "engine", "command", "timeout", "A"]),
+        section in prop::sample::select(vec!["service", "build", "run", "run.health", "[routes]", "calls", "database", "process", "configuration", "traffic", "traffic.canary", "traffic.breaker"]),
+        key in prop::sample::select(vec!["name", "strategy", "file", "port", "cpus", "memory", "path", "methods", "access", "services", "engine", "command", "timeout", "A", "cors", "redirect", "rate_limit", "retries", "hosts", "balance", "weight", "pause"]),
         value in prop_oneof![
             "\"[^\"\\\\\\x00-\\x1f\\x7f]{0,20}\"", "-?[1-9][0-9]{0,25}", "-?[0-9]\\.[0-9]{1,5}e[1-9][0-9]{0,3}",
             Just("nan".to_owned()), Just("-inf".to_owned()), Just("[[]]".to_owned()), Just("{a = [1]}".to_owned()),

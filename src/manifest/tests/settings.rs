@@ -1,5 +1,6 @@
 //! What a valid platform becomes, and the settings of which a file holds only one.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,10 @@ use crate::manifest::load;
 use crate::model::platform::{Build, Database, Health, Platform, ProcessRecipe, ServiceSpec};
 use crate::model::quantity::ByteSize;
 use crate::model::route::{Access, Methods};
+use crate::model::traffic::{
+    Balance, BreakerPolicy, Canary, Cors, Origins, OutlierPolicy, RateLimit, Redirect, RequestKey,
+    RetryPolicy, RoutePolicy, Timeouts, TrafficPolicy, UpstreamProtocol,
+};
 
 fn fixture() -> Platform {
     load(&root().join("msctl.toml")).unwrap()
@@ -85,8 +90,110 @@ fn routes_arrive_with_methods_access_and_prefix_rule() {
             "Only({\"GET\"}) /orders public false",
             "Only({\"DELETE\", \"POST\"}) /orders scopes orders:write true",
             "All /order/health authenticated false",
+            "All /shop authenticated false",
+            "All /old authenticated false",
         ]
     );
+}
+
+#[test]
+fn whom_the_gateway_believes_arrives_as_networks() {
+    let trusted = fixture().gateway.trusted_proxies;
+    assert_eq!(trusted, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+}
+
+#[test]
+fn what_a_route_asks_for_arrives_in_its_policy() {
+    let platform = fixture();
+    let routes = &service(&platform, "order").routes;
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    assert_eq!(routes[3].hosts, names(&["shop.example", "www.shop.example"]));
+    assert_eq!(
+        routes[3].policy,
+        RoutePolicy {
+            max_body: "64KiB".parse().unwrap(),
+            timeouts: Timeouts {
+                response: Duration::from_secs(2),
+                total: Duration::from_secs(5),
+                idle: Duration::from_secs(60),
+            },
+            retries: RetryPolicy { attempts: 2, budget: 0.1, min_concurrent: 1, on_status: true },
+            rate_limit: Some(RateLimit {
+                requests: 100,
+                period: Duration::from_secs(60),
+                burst: 20,
+                key: RequestKey::Header("x-api-key".to_owned()),
+            }),
+            cors: Some(Cors {
+                origins: Origins::Only(names(&["https://shop.example", "http://localhost:3000"])),
+                headers: names(&["x-api-key"]),
+                expose: names(&["x-total"]),
+                credentials: true,
+                max_age: Duration::from_secs(3600),
+            }),
+            compress: false,
+            redirect: None,
+            forward_authorization: false,
+        }
+    );
+    assert_eq!(routes[4].policy.redirect, Some(Redirect { to: "/shop/*".to_owned(), status: 308 }));
+}
+
+#[test]
+fn how_instances_are_treated_arrives_in_the_model() {
+    let platform = fixture();
+    assert_eq!(
+        service(&platform, "order").traffic,
+        TrafficPolicy {
+            protocol: UpstreamProtocol::Http2,
+            balance: Balance::Consistent(RequestKey::Cookie("session".to_owned())),
+            slow_start: Duration::ZERO,
+            max_in_flight: 64,
+            breaker: BreakerPolicy {
+                consecutive_failures: 3,
+                success_rate: 0.9,
+                minimum: 10,
+                window: Duration::from_secs(5),
+                pause: Duration::from_secs(2),
+                max_pause: Duration::from_secs(60),
+            },
+            outlier: OutlierPolicy {
+                consecutive_failures: 0,
+                ejection: Duration::from_secs(10),
+                max_ejection: Duration::from_secs(60),
+                max_share: 0.25,
+                panic_below: 0.0,
+            },
+            canary: Some(Canary {
+                weight: 10,
+                header: Some(("x-canary".to_owned(), "yes please".to_owned())),
+                cookie: Some(("canary".to_owned(), "1".to_owned())),
+            }),
+        }
+    );
+    assert_eq!(service(&platform, "mail").traffic, TrafficPolicy::default());
+}
+
+#[test]
+fn short_spellings_stand_for_the_rest_at_its_default() {
+    let route = "[[routes]]\npath = \"/a\"\nretries = 0\nredirect = \"/b\"\ntimeout.total = \"5s\"\n\
+        rate_limit.requests = 7\ncors.origins = \"*\"\n[traffic]\nbreaker.pause = \"1m\"\nbalance = \"round_robin\"\n";
+    let platform = Scratch::with_service(format!("{ORDER}{route}").as_bytes()).load().unwrap();
+    let order = service(&platform, "order");
+    let policy = &order.routes[0].policy;
+    assert_eq!(policy.retries, RetryPolicy { attempts: 0, ..RetryPolicy::default() });
+    assert_eq!(policy.redirect, Some(Redirect { to: "/b".to_owned(), status: 307 }));
+    assert_eq!((policy.timeouts.response, policy.timeouts.total), (secs(5), secs(5)));
+    let limit = RateLimit { requests: 7, period: secs(1), burst: 7, key: RequestKey::Client };
+    assert_eq!(policy.rate_limit.as_ref(), Some(&limit));
+    let cors = policy.cors.as_ref().unwrap();
+    assert_eq!((&cors.origins, cors.credentials, cors.max_age), (&Origins::Any, false, secs(600)));
+    assert_eq!((order.traffic.breaker.pause, order.traffic.breaker.max_pause), (secs(60), secs(60)));
+    assert_eq!(order.traffic.balance, Balance::RoundRobin);
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 #[test]
@@ -103,6 +210,7 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(platform.gateway.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(platform.auth.access_token_ttl, Duration::from_secs(900));
     assert_eq!(platform.auth.issuer, None);
+    assert_eq!(platform.gateway.trusted_proxies, []);
     let order = service(&platform, "order");
     assert_eq!(order.build, Build::Dockerfile { file: "Dockerfile".into() });
     assert_eq!((order.run.port.number(), order.run.replicas), (8080, 1));
@@ -113,6 +221,7 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(order.run.health.timeout, Duration::from_secs(1));
     assert_eq!(order.run.stop_grace, Duration::from_secs(10));
     assert_eq!((order.database, order.process.as_ref()), (Database::None, None));
+    assert_eq!(order.traffic, TrafficPolicy::default());
     assert!(order.routes.is_empty() && order.calls.is_empty() && order.configuration.is_empty());
 }
 
