@@ -78,6 +78,7 @@ impl Visit<'_> {
     fn origin<'v>(&'v self, prefix: Option<&'v str>) -> Origin<'v> {
         Origin {
             client: self.session.client.ip(),
+            scheme: self.session.scheme(),
             authority: &self.authority,
             request_id: self.request_id,
             prefix,

@@ -27,6 +27,7 @@ mod service_file;
 mod build_section;
 mod routes_section;
 mod run_section;
+mod tls_settings;
 mod variables;
 
 mod checks;

@@ -15,6 +15,7 @@ use super::section::Section;
 use super::source::{Located, Source};
 use super::suggestion::similar_name;
 use super::syntax;
+use super::tls_settings;
 use super::values::Value;
 use super::variables::{self, Variables};
 
@@ -70,8 +71,9 @@ fn read_platform(mut section: Section<'_>) -> (Option<PlatformName>, Vec<Located
 
 fn read_gateway(mut section: Section<'_>) -> GatewaySettings {
     let listen = section.take("listen").and_then(read_listen).unwrap_or(DEFAULT_LISTEN);
+    let tls = tls_settings::read(&mut section, listen);
     section.close();
-    GatewaySettings::at(listen)
+    GatewaySettings { tls: tls.settings, redirect_from: tls.redirect_from, ..GatewaySettings::at(listen) }
 }
 
 fn read_listen(value: Value<'_>) -> Option<SocketAddr> {

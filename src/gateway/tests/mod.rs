@@ -14,3 +14,4 @@ mod identity;
 mod misbehaving;
 mod routing;
 mod streaming;
+mod tls;
