@@ -19,6 +19,7 @@ pub mod runtime;
 pub mod admin;
 pub mod auth;
 pub mod build;
+pub mod certificates;
 pub mod configuration;
 pub mod gateway;
 pub mod logs;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::{
-    check, describe, doctor, down, exec, gateway, logs, new, ps, routes, scale, shell, token, up, user,
+    check, describe, doctor, down, exec, gateway, logs, new, ps, routes, scale, shell, tls, token, up, user,
 };
 use crate::model::exit::ExitCode;
 use crate::ops::{Context, OpsError};
@@ -90,6 +90,9 @@ pub enum Command {
     /// Make and examine access tokens
     #[command(subcommand)]
     Token(token::Token),
+    /// Trust the certificates that msctl makes
+    #[command(subcommand)]
+    Tls(tls::Tls),
     /// Manage the accounts of the embedded auth
     #[command(subcommand)]
     User(user::User),
@@ -153,6 +156,7 @@ async fn dispatch(command: Command, context: &Context, printer: &Printer) -> Res
         Command::Restart(args) => scale::run_restart(args, context, printer).await,
         Command::Exec(args) => exec::run(args, context).await,
         Command::Token(token) => token::run(token, context, printer),
+        Command::Tls(tls) => tls::run(&tls, context, printer),
         Command::User(user) => user::run(user, context, printer).await,
         Command::Gateway(args) => gateway::run(args, printer).await,
         Command::Check(args) => check::run(&args, context, printer),

@@ -20,6 +20,7 @@ mod routes;
 mod scale;
 mod shell;
 mod signals;
+mod tls;
 mod token;
 mod up;
 mod user;

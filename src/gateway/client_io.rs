@@ -15,9 +15,9 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::client_stream::ClientStream;
 pub(super) use super::head_scan::Framing;
 use super::head_scan::HeadScan;
 use super::limits::Limits;
@@ -66,7 +66,7 @@ impl Drop for Busy {
 
 #[derive(Debug)]
 pub(super) struct ClientIo {
-    stream: TokioIo<TcpStream>,
+    stream: TokioIo<ClientStream>,
     activity: Arc<Activity>,
     limits: Arc<Limits>,
     /// Of `activity`, when the current wait began.
@@ -89,7 +89,7 @@ enum Wait {
 }
 
 impl ClientIo {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, limits: Arc<Limits>) -> Self {
+    pub(super) fn new(stream: ClientStream, activity: Arc<Activity>, limits: Arc<Limits>) -> Self {
         // The very first head has to come as soon as any other.
         let since = Instant::now();
         let timer = Box::pin(sleep_until(since + limits.header_read));

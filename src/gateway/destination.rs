@@ -71,6 +71,7 @@ pub(super) fn find(
         },
         Door::Link { callee, .. } => by_call(asked.caller, table.service(callee), table),
         Door::Platform => Ok(Destination::Embedded(Arc::clone(&embedded.internal))),
+        Door::Redirect { .. } => Err(Problem::NoRoute),
     }
 }
 
@@ -83,7 +84,7 @@ pub(super) fn caller(
     table: &RouteTable,
 ) -> Result<Option<ServiceName>, Problem> {
     let known = match door {
-        Door::Public => return Ok(None),
+        Door::Public | Door::Redirect { .. } => return Ok(None),
         Door::Link { caller, .. } => Some(caller),
         Door::Internal | Door::Platform => table.caller_at(address),
     };

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use super::body::Body;
 use super::path::matched_segments;
+use super::tls::Tls;
 use crate::model::name::ServiceName;
 use crate::model::route::RoutePrefix;
 
@@ -18,6 +19,15 @@ use crate::model::route::RoutePrefix;
 pub struct Listener {
     pub socket: TcpListener,
     pub door: Door,
+    /// `None`: in clear.
+    pub tls: Option<Arc<Tls>>,
+}
+
+impl Listener {
+    #[must_use]
+    pub fn in_clear(socket: TcpListener, door: Door) -> Self {
+        Self { socket, door, tls: None }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +42,8 @@ pub enum Door {
     Link { caller: ServiceName, callee: ServiceName },
     /// The platform's own handlers alone, whatever the host name says.
     Platform,
+    /// Nothing but the way to the same place by TLS, at this port.
+    Redirect { port: u16 },
 }
 
 impl Door {
@@ -42,12 +54,13 @@ impl Door {
             Self::Internal => "internal",
             Self::Link { .. } => "link",
             Self::Platform => "platform",
+            Self::Redirect { .. } => "redirect",
         }
     }
 
     /// Whether those who come through it are instances of this platform.
     pub(super) fn is_inside(&self) -> bool {
-        !matches!(self, Self::Public)
+        !matches!(self, Self::Public | Self::Redirect { .. })
     }
 }
 

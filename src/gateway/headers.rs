@@ -83,6 +83,7 @@ pub(super) fn remove_forged(headers: &mut HeaderMap) {
 #[derive(Debug)]
 pub(super) struct Origin<'r> {
     pub(super) client: IpAddr,
+    pub(super) scheme: &'static str,
     pub(super) authority: &'r Authority,
     pub(super) request_id: &'r HeaderValue,
     /// What was cut off the path.
@@ -94,7 +95,7 @@ pub(super) fn set_origin(headers: &mut HeaderMap, origin: &Origin<'_>) {
     headers.insert(X_REQUEST_ID, origin.request_id.clone());
     headers.insert(X_FORWARDED_FOR, text(&origin.client.to_canonical().to_string()));
     headers.insert(X_FORWARDED_HOST, origin.authority.value.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(origin.scheme));
     if let Some(prefix) = origin.prefix {
         headers.insert(X_FORWARDED_PREFIX, text(prefix));
     }

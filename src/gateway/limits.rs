@@ -20,6 +20,10 @@ pub struct Limits {
     pub connect: Duration,
     /// From the end of the request to the head of the upstream's response.
     pub response_head: Duration,
+    /// From a connection's first moment to the end of its TLS handshake.
+    pub tls_handshake: Duration,
+    /// How many TLS handshakes may be under way at once.
+    pub handshakes: usize,
     /// How long an unused upstream connection is kept: less than the 5 s of node and uvicorn.
     pub pool_idle: Duration,
     /// How many unused connections are kept for each instance.
@@ -40,6 +44,8 @@ impl Default for Limits {
             upload_idle: Duration::from_secs(30),
             connect: Duration::from_secs(1),
             response_head: Duration::from_secs(15),
+            tls_handshake: Duration::from_secs(10),
+            handshakes: 256,
             pool_idle: Duration::from_secs(4),
             pool_size: 64,
             table_wait: Duration::from_millis(500),

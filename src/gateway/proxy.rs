@@ -36,6 +36,7 @@ use super::request_id::{self, Trust};
 use super::server::Tasks;
 use super::table::{Preference, RouteTable, Service};
 use super::throttle::{self, Asker};
+use super::tls::Secured;
 use super::tunnel::{self, Wanted};
 use super::upload::{RequestBody, Upload, UploadState};
 use super::upstream::Lease;
@@ -67,6 +68,8 @@ pub struct Gateway {
 pub(super) struct Session {
     pub(super) door: Arc<Door>,
     pub(super) client: SocketAddr,
+    /// `None`: in clear.
+    pub(super) tls: Option<Secured>,
     pub(super) activity: Arc<Activity>,
     pub(super) tasks: Tasks,
 }
@@ -77,6 +80,21 @@ struct Answered {
     connection: Connection,
     upload: Option<Arc<Upload>>,
     lease: Lease,
+}
+
+impl Session {
+    /// Of the URLs that lead here.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Whether a request for this host has come to the right connection.
+    fn admits(&self, authority: &Authority) -> Result<(), Problem> {
+        match &self.tls {
+            Some(tls) if tls.is_misdirected(&authority.host()) => Err(Problem::Misdirected),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Gateway {
@@ -161,6 +179,7 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         message::check(&parts, session.activity.take_framing(), &self.limits)?;
         let authority = message::authority(&parts)?;
+        session.admits(&authority)?;
         let uri = parts.uri.clone();
         let path = path::normalise(uri.path())?;
         let table = Arc::clone(&self.routes.borrow());

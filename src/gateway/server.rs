@@ -12,9 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -22,9 +25,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::access_log::Recorded;
 use super::client_io::{Activity, ClientIo};
+use super::client_stream::ClientStream;
 use super::door::{Door, Listener};
 use super::proxy::{Gateway, Session};
+use super::tls::{self, Greeting, Protocol, Secured, Tls};
+use super::to_tls;
 
 /// Bounds a request's head and what is buffered of bodies, per connection.
 const BUFFER: usize = 64 * 1024;
@@ -91,20 +98,20 @@ async fn finish(tasks: &Tasks, deadline: Duration) -> Stopped {
 }
 
 async fn accept(listener: Listener, gateway: &Gateway, tasks: &Tasks) -> Infallible {
-    let Listener { socket, door } = listener;
-    let door = Arc::new(door);
+    let Listener { socket, door, tls } = listener;
+    let entrance = Entrance { door: Arc::new(door), tls, gateway: gateway.clone(), tasks: tasks.clone() };
     loop {
         let (stream, client) = next_connection(&socket).await;
-        let (door, gateway, own) = (Arc::clone(&door), gateway.clone(), tasks.clone());
+        let own = entrance.clone();
         let Some(worker) = gateway.worker() else {
-            tasks.spawn(serve(stream, client, door, gateway, own));
+            tasks.spawn(own.receive(stream, client));
             continue;
         };
         // Its events are to reach the thread that serves it.
         let Ok(stream) = stream.into_std() else { continue };
         let moved = async move {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                serve(stream, client, door, gateway, own).await;
+                own.receive(stream, client).await;
             }
         };
         tasks.spawn_on(moved, &worker);
@@ -129,36 +136,84 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-async fn serve(stream: TcpStream, client: SocketAddr, door: Arc<Door>, gateway: Gateway, tasks: Tasks) {
-    if stream.set_nodelay(true).is_err() {
-        // It is closed already.
-        return;
-    }
-    let activity = Arc::<Activity>::default();
-    let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()));
-    let stop = tasks.stop.clone();
-    let session = Arc::new(Session { door, client, activity, tasks });
-    let service = service_fn(move |request| {
-        let (gateway, session) = (gateway.clone(), Arc::clone(&session));
-        async move { Ok::<_, Infallible>(gateway.handle(&session, request).await) }
-    });
-    let builder = protocols();
-    let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(stream, service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+/// What every connection of a listener is served with.
+#[derive(Clone)]
+struct Entrance {
+    door: Arc<Door>,
+    tls: Option<Arc<Tls>>,
+    gateway: Gateway,
+    tasks: Tasks,
+}
+
+impl Entrance {
+    async fn receive(self, stream: TcpStream, client: SocketAddr) {
+        if stream.set_nodelay(true).is_err() {
+            // It is closed already.
+            return;
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%client, %error, "connection ended");
+        let Some(tls) = self.tls.clone() else {
+            return self.serve(ClientStream::Clear(stream), None, client).await;
+        };
+        let greeting = tls.greet(stream, self.gateway.limits());
+        match self.tasks.stop.run_until_cancelled(greeting).await {
+            Some(Ok(Greeting::Secure(stream, secured))) => {
+                self.serve(ClientStream::Secure(stream), Some(secured), client).await;
+            }
+            Some(Ok(Greeting::Plain(stream))) => refuse_in_clear(stream).await,
+            Some(Err(error)) => tracing::debug!(%client, %error, "no TLS handshake"),
+            None => {}
+        }
+    }
+
+    async fn serve(self, stream: ClientStream, tls: Option<Secured>, client: SocketAddr) {
+        let Self { door, gateway, tasks, .. } = self;
+        let activity = Arc::<Activity>::default();
+        let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()));
+        let stop = tasks.stop.clone();
+        let builder = protocols(tls.as_ref().map(|tls| tls.protocol));
+        let session = Arc::new(Session { door, client, tls, activity, tasks });
+        let service = service_fn(move |request| {
+            let (gateway, session) = (gateway.clone(), Arc::clone(&session));
+            async move { Ok::<_, Infallible>(answer(&gateway, &session, request).await) }
+        });
+        let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(stream, service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%client, %error, "connection ended");
+        }
     }
 }
 
-/// HTTP/1.1 and HTTP/2 in clear, told apart by the first bytes.
-fn protocols() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+async fn answer(gateway: &Gateway, session: &Session, request: Request<Incoming>) -> Response<Recorded> {
+    match *session.door {
+        Door::Redirect { port } => to_tls::answer(session, port, request),
+        _ => gateway.handle(session, request).await,
+    }
+}
+
+/// To somebody who talks HTTP where TLS is spoken.
+async fn refuse_in_clear(mut stream: TcpStream) {
+    let text = tls::speaks_https(stream.local_addr().ok());
+    // Whoever it is may have gone, and then there is nobody to tell.
+    if stream.write_all(text.as_bytes()).await.is_ok() {
+        let _ = stream.shutdown().await;
+    }
+}
+
+/// HTTP/1.1 or HTTP/2 as it was agreed on; in clear, told apart by the first bytes.
+fn protocols(agreed: Option<Protocol>) -> auto::Builder<TokioExecutor> {
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = match agreed {
+        None => builder,
+        Some(Protocol::Http1) => builder.http1_only(),
+        Some(Protocol::Http2) => builder.http2_only(),
+    };
     // The waits of HTTP/1 are those of `ClientIo`.
     builder.http1().max_buf_size(BUFFER).header_read_timeout(None).timer(TokioTimer::new());
     builder

@@ -91,7 +91,13 @@ impl Visit<'_> {
     }
 
     fn origin<'v>(&'v self, prefix: Option<&'v str>) -> Origin<'v> {
-        Origin { client: self.remote.client, authority: &self.authority, request_id: self.request_id, prefix }
+        Origin {
+            client: self.remote.client,
+            scheme: self.session.scheme(),
+            authority: &self.authority,
+            request_id: self.request_id,
+            prefix,
+        }
     }
 }
 

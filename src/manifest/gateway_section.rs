@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use crate::model::platform::{GatewaySettings, Network};
 
 use super::section::Section;
+use super::tls_settings;
 use super::values::Value;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080));
@@ -12,8 +13,9 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LO
 pub fn read(mut section: Section<'_>) -> GatewaySettings {
     let listen = section.take("listen").and_then(read_listen).unwrap_or(DEFAULT_LISTEN);
     let trusted_proxies = section.take("trusted_proxies").map(read_networks).unwrap_or_default();
+    let tls = tls_settings::read(&mut section, listen);
     section.close();
-    GatewaySettings { trusted_proxies, ..GatewaySettings::at(listen) }
+    GatewaySettings { listen, tls: tls.settings, redirect_from: tls.redirect_from, trusted_proxies }
 }
 
 fn read_listen(value: Value<'_>) -> Option<SocketAddr> {

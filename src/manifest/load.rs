@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::model::name::{PlatformId, Worktree};
-use crate::model::platform::Platform;
+use crate::model::platform::{GatewaySettings, Platform};
 
 use super::checks;
 use super::discovery::{ServiceFolder, discover};
@@ -16,6 +16,7 @@ use super::platform_file::{self, PlatformFile};
 use super::problems::Problems;
 use super::service_file::{self, Draft, SERVICE_FILE};
 use super::source::Source;
+use super::tls_settings;
 use super::variables;
 
 /// Reads `msctl.toml` at `manifest` and every `service.toml` that it names.
@@ -50,8 +51,8 @@ fn assemble(root: PathBuf, file: PlatformFile, problems: &Problems) -> Option<Pl
     let services = drafts.into_iter().map(Draft::into_spec).map(|spec| (spec.name.clone(), spec));
     Some(Platform {
         id: PlatformId { name: file.name?, worktree: worktree_of(&root) },
+        gateway: GatewaySettings { tls: tls_settings::below(&root, file.gateway.tls), ..file.gateway },
         root,
-        gateway: file.gateway,
         auth: file.auth,
         configuration: variables::without_places(file.configuration),
         image_aliases: file.image_aliases,

@@ -31,6 +31,7 @@ mod gateway_section;
 mod policy_section;
 mod routes_section;
 mod run_section;
+mod tls_settings;
 mod traffic_section;
 mod variables;
 

@@ -5,6 +5,7 @@ use crate::admin::client::ClientError;
 use crate::auth::AuthError;
 use crate::auth::accounts::AccountError;
 use crate::auth::issue::IssueError;
+use crate::certificates::AuthorityError;
 use crate::manifest::ManifestError;
 use crate::model::event::Failure;
 use crate::model::exit::ExitCode;
@@ -45,6 +46,8 @@ pub enum OpsError {
     ServiceExists { name: String, folder: std::path::PathBuf },
     #[error("{what} {text:?} cannot be used: {reason}")]
     Argument { what: &'static str, text: String, reason: String },
+    #[error("failed to {0}")]
+    Authority(#[from] AuthorityError),
     #[error("failed to {0}")]
     Token(#[from] IssueError),
     #[error("failed to {0}")]

@@ -14,6 +14,7 @@ pub mod logs;
 pub mod new;
 pub mod ps;
 pub mod routes;
+pub mod tls;
 pub mod token;
 pub mod up;
 pub mod user;

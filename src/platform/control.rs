@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 
 use super::bus::Bus;
+use super::certificates::Certificates;
 use super::traffic::Traffic;
 use crate::admin::{Change, Control, Refusal, RouteRow};
 use crate::engine::{Engine, Stopping};
@@ -30,6 +31,8 @@ pub struct PlatformControl {
     /// Why it is this one.
     pub runtime_reason: String,
     pub url: String,
+    /// `None`: the public door speaks in clear.
+    pub certificates: Option<Arc<Certificates>>,
     pub stop: CancellationToken,
     /// Cancelled with the first change: from then on somebody has asked for something.
     pub begun: CancellationToken,
@@ -70,6 +73,9 @@ impl Control for PlatformControl {
                 let platform = self.reload().await?;
                 let only = services.map(|names| parse(&names)).transpose()?;
                 self.traffic.follow(Arc::clone(&platform));
+                if let Some(certificates) = &self.certificates {
+                    certificates.look();
+                }
                 self.engine.apply(platform, only).await
             }
             Change::Scale { replicas } => {
@@ -102,7 +108,7 @@ impl PlatformControl {
             .map_err(|error| Refusal { hint: error.hint().map(str::to_owned), message: error.to_string() })?;
         let fixed = [
             ("the platform's name", before.id != platform.id),
-            ("gateway.listen", before.gateway != platform.gateway),
+            ("[gateway]", before.gateway != platform.gateway),
             ("[auth]", before.auth != platform.auth),
         ];
         match fixed.iter().find(|(_, changed)| *changed) {

@@ -58,6 +58,12 @@ impl StateFolder {
         &self.path
     }
 
+    /// The folder that it shares with those of other platforms.
+    #[must_use]
+    pub fn base(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// The admin socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use futures_util::future::{BoxFuture, join_all};
@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
 use super::bus::Bus;
+use super::certificates::{Certificates, TlsError};
 use super::control::PlatformControl;
 use super::folder::{Lock, StateFolder};
 use super::port_holder::describe_port;
@@ -45,6 +46,8 @@ pub enum StartError {
     #[error("failed to {0}")]
     Auth(#[from] AuthError),
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error("cannot start the gateway's threads: {0}")]
     Workers(std::io::Error),
@@ -72,6 +75,7 @@ impl StartError {
             ),
             Self::Admin { .. } => Some("set MSCTL_STATE_DIR to a folder with a short path".to_owned()),
             Self::Runtime(error) => error.hint().map(str::to_owned),
+            Self::Tls(error) => error.hint(),
             Self::Auth(_) | Self::Door(_) | Self::Workers(_) => None,
         }
     }
@@ -102,8 +106,8 @@ impl Running {
         ground: Ground,
     ) -> Result<Self, StartError> {
         let Ground { runtime, reason } = ground;
-        let listener = bind_gateway(platform.gateway.listen).await?;
-        let address = listener.local_addr().unwrap_or(platform.gateway.listen);
+        let certificates = open_certificates(&platform, folder).await?;
+        let (public, url) = open_public(&platform, certificates.as_deref()).await?;
         let socket = folder.socket();
         let admin = server::bind(&socket).map_err(|source| StartError::Admin { path: socket, source })?;
         let auth = Arc::new(open_auth(&platform, folder).await?);
@@ -139,12 +143,15 @@ impl Running {
             bus: Arc::clone(&bus),
             runtime: runtime.kind().to_string(),
             runtime_reason: reason,
-            url: format!("http://{address}"),
+            url,
+            certificates: certificates.clone(),
             stop: CancellationToken::new(),
             begun: CancellationToken::new(),
         });
 
-        let public = vec![Listener { socket: listener, door: Door::Public }];
+        if let Some(certificates) = certificates {
+            tasks.spawn(certificates.follow(Arc::clone(&control.traffic), shutdown.clone()));
+        }
         let ended = shutdown.clone();
         tasks.spawn(async move {
             gateway::run(public, gateway, ended.cancelled()).await;
@@ -233,6 +240,35 @@ impl Drop for Running {
         self.admin.abort();
         self.shutdown.cancel();
     }
+}
+
+async fn open_certificates(
+    platform: &Arc<Platform>,
+    folder: &StateFolder,
+) -> Result<Option<Arc<Certificates>>, StartError> {
+    let (platform, base) = (Arc::clone(platform), folder.base().to_owned());
+    let opened =
+        tokio::task::spawn_blocking(move || Certificates::open(&platform, &base, SystemTime::now())).await;
+    let opened = opened.map_err(|error| StartError::Door(error.to_string()))?;
+    Ok(opened?.map(Arc::new))
+}
+
+/// The sockets that clients come to, and the URL to tell them.
+async fn open_public(
+    platform: &Platform,
+    certificates: Option<&Certificates>,
+) -> Result<(Vec<Listener>, String), StartError> {
+    let settings = &platform.gateway;
+    let socket = bind_gateway(settings.listen).await?;
+    let address = socket.local_addr().unwrap_or(settings.listen);
+    let tls = certificates.map(Certificates::tls);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let mut listeners = vec![Listener { socket, door: Door::Public, tls }];
+    if let Some(from) = settings.redirect_from {
+        let door = Door::Redirect { port: address.port() };
+        listeners.push(Listener::in_clear(bind_gateway(from).await?, door));
+    }
+    Ok((listeners, format!("{scheme}://{address}")))
 }
 
 async fn bind_gateway(listen: SocketAddr) -> Result<TcpListener, StartError> {

@@ -94,7 +94,7 @@ impl Wiring {
         };
         let (gateway, shutdown) = (house.gateway.clone(), house.shutdown.clone());
         house.tasks.spawn(async move {
-            gateway::run(vec![Listener { socket, door }], gateway, shutdown.cancelled()).await;
+            gateway::run(vec![Listener::in_clear(socket, door)], gateway, shutdown.cancelled()).await;
         });
         Ok(())
     }

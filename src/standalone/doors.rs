@@ -47,7 +47,7 @@ impl Doors {
         for (address, socket) in bound.0 {
             let stop = CancellationToken::new();
             let at = socket.local_addr().unwrap_or(address);
-            let listeners = vec![Listener { socket, door: door.clone() }];
+            let listeners = vec![Listener::in_clear(socket, door.clone())];
             let serving = gateway::run(listeners, gateway.clone(), stop.clone().cancelled_owned());
             self.open.insert(address, Open { bound: at, stop, serving: tokio::spawn(serving) });
         }

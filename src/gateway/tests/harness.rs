@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::wire::{Message, Wire};
 use crate::gateway::{
-    Body, Door, Embedded, EmbeddedService, Gateway, Limits, Listener, RouteTable, Site, Upstreams,
+    Body, Door, Embedded, EmbeddedService, Gateway, Limits, Listener, RouteTable, Site, Tls, Upstreams,
 };
 use crate::gateway::{Stopped, run};
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
@@ -39,6 +39,8 @@ pub struct World {
     /// From `product` to `order`, which is not declared.
     pub undeclared_link: SocketAddr,
     pub platform_door: SocketAddr,
+    /// Leads to port 8443.
+    pub redirect: SocketAddr,
     pub upstreams: Arc<Upstreams>,
     platform: Platform,
     catalog: Catalog,
@@ -53,7 +55,12 @@ impl World {
     }
 
     pub async fn with_limits(limits: Limits) -> Self {
-        Self::adapted(limits, |_| {}).await
+        Self::start(limits, None, |_| {}).await
+    }
+
+    /// With a public door that speaks TLS.
+    pub async fn by_tls(tls: Arc<Tls>, limits: Limits) -> Self {
+        Self::start(limits, Some(tls), |_| {}).await
     }
 
     /// Where every route has this policy.
@@ -75,6 +82,10 @@ impl World {
     }
 
     pub async fn adapted(limits: Limits, adapt: impl FnOnce(&mut Platform)) -> Self {
+        Self::start(limits, None, adapt).await
+    }
+
+    async fn start(limits: Limits, public: Option<Arc<Tls>>, adapt: impl FnOnce(&mut Platform)) -> Self {
         let mut platform = platform();
         adapt(&mut platform);
         let upstreams = Arc::new(Upstreams::new(limits.clone()));
@@ -86,8 +97,9 @@ impl World {
             .with_trusted_proxies(&platform.gateway.trusted_proxies);
         let mut listeners = Vec::new();
         for door in doors() {
-            listeners.push(Listener { socket: TcpListener::bind("127.0.0.1:0").await.unwrap(), door });
+            listeners.push(Listener::in_clear(TcpListener::bind("127.0.0.1:0").await.unwrap(), door));
         }
+        listeners[0].tls = public;
         let at: Vec<SocketAddr> = listeners.iter().map(|l| l.socket.local_addr().unwrap()).collect();
         let stop = CancellationToken::new();
         let running = tokio::spawn(run(listeners, gateway, stop.clone().cancelled_owned()));
@@ -97,6 +109,7 @@ impl World {
             link: at[2],
             undeclared_link: at[3],
             platform_door: at[4],
+            redirect: at[5],
             upstreams,
             platform,
             catalog,
@@ -173,12 +186,19 @@ pub fn instance(service: &str, replica: u16) -> InstanceName {
     InstanceName { service: service.parse().unwrap(), generation: Generation::FIRST, replica }
 }
 
-fn doors() -> [Door; 5] {
+fn doors() -> [Door; 6] {
     let link = |caller: &str, callee: &str| Door::Link {
         caller: caller.parse().unwrap(),
         callee: callee.parse().unwrap(),
     };
-    [Door::Public, Door::Internal, link("order", "product"), link("product", "order"), Door::Platform]
+    [
+        Door::Public,
+        Door::Internal,
+        link("order", "product"),
+        link("product", "order"),
+        Door::Platform,
+        Door::Redirect { port: 8443 },
+    ]
 }
 
 /// Accepts `<subject>.<scope>.<scope>`, but not `bad` and not `old`.

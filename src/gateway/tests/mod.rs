@@ -16,3 +16,4 @@ mod identity;
 mod misbehaving;
 mod routing;
 mod streaming;
+mod tls;

@@ -1,0 +1,104 @@
+//! `tls` and `redirect_from` of `[gateway]`: how the public door proves who it is.
+//!
+//! Whether the files are there and fit together is found out by whoever uses them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+use crate::model::platform::TlsSettings;
+
+use super::section::Section;
+use super::source::Located;
+use super::values::Value;
+
+const EXAMPLE: &str = "\"local\"";
+const HINT: &str =
+    "write tls = \"local\", or tls = { certificate = \"tls/cert.pem\", key = \"tls/key.pem\" }";
+
+pub struct Tls {
+    pub settings: TlsSettings,
+    pub redirect_from: Option<SocketAddr>,
+}
+
+/// `listen` is where TLS is spoken.
+pub fn read(section: &mut Section<'_>, listen: SocketAddr) -> Tls {
+    let given = section.take("tls");
+    let is_given = given.is_some();
+    let settings = given.and_then(read_tls).unwrap_or_default();
+    let redirect_from = section.take("redirect_from").and_then(|value| {
+        let problems = value.problems;
+        let from = value.parsed::<SocketAddr>("\"127.0.0.1:8081\"", |_| {
+            "write IP:port, for example redirect_from = \"127.0.0.1:8081\"".to_owned()
+        })?;
+        if let Some((message, hint)) = fault_of_redirect(from.value, listen, is_given) {
+            problems.report(&from.place, message, hint);
+            return None;
+        }
+        Some(from.value)
+    });
+    Tls { settings, redirect_from }
+}
+
+/// Paths are relative to the platform's root.
+pub fn below(root: &Path, settings: TlsSettings) -> TlsSettings {
+    match settings {
+        TlsSettings::Files { certificate, key } => {
+            TlsSettings::Files { certificate: root.join(certificate), key: root.join(key) }
+        }
+        other => other,
+    }
+}
+
+fn fault_of_redirect(
+    from: SocketAddr,
+    listen: SocketAddr,
+    is_secure: bool,
+) -> Option<(String, &'static str)> {
+    if !is_secure {
+        let message = "redirect_from in [gateway] leads to TLS, and there is none".to_owned();
+        return Some((message, "add tls = \"local\" to [gateway], or leave redirect_from out"));
+    }
+    if from.port() == listen.port() && from.port() != 0 && overlap(from, listen) {
+        let message = format!("redirect_from in [gateway] is {from}, where TLS is spoken already");
+        return Some((message, "give one of the two another port"));
+    }
+    None
+}
+
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified()
+}
+
+fn read_tls(value: Value<'_>) -> Option<TlsSettings> {
+    match &value.content {
+        DeValue::Table(_) => read_files(value.section()?),
+        DeValue::String(_) => read_word(value),
+        _ => value.wrong_type("a text or a table", EXAMPLE),
+    }
+}
+
+fn read_word(value: Value<'_>) -> Option<TlsSettings> {
+    let problems = value.problems;
+    let text = value.text(EXAMPLE)?;
+    match text.value.as_str() {
+        "local" => Some(TlsSettings::Local),
+        "off" => Some(TlsSettings::Off),
+        other => {
+            let message = format!("tls in [gateway] is {other:?}, which is no way to have a certificate");
+            problems.report(&text.place, message, HINT);
+            None
+        }
+    }
+}
+
+fn read_files(mut section: Section<'_>) -> Option<TlsSettings> {
+    let mut path = |key: &'static str, example: &str| {
+        let text: Located<String> = section.require(key, example)?.filled_text(example)?;
+        Some(PathBuf::from(text.value))
+    };
+    let (certificate, key) = (path("certificate", "\"tls/cert.pem\""), path("key", "\"tls/key.pem\""));
+    section.close();
+    Some(TlsSettings::Files { certificate: certificate?, key: key? })
+}
