@@ -18,8 +18,6 @@ pub struct Limits {
     pub upload_idle: Duration,
     /// How long an upstream may take to accept a connection.
     pub connect: Duration,
-    /// From the end of the request to the head of the upstream's response.
-    pub response_head: Duration,
     /// How long an unused upstream connection is kept: less than the 5 s of node and uvicorn.
     pub pool_idle: Duration,
     /// How many unused connections are kept for each instance.
@@ -39,7 +37,6 @@ impl Default for Limits {
             client_idle: Duration::from_secs(75),
             upload_idle: Duration::from_secs(30),
             connect: Duration::from_secs(1),
-            response_head: Duration::from_secs(15),
             pool_idle: Duration::from_secs(4),
             pool_size: 64,
             table_wait: Duration::from_millis(500),

@@ -25,13 +25,18 @@ pub mod routes;
 
 mod access_log;
 mod client_io;
+mod connection;
 mod destination;
 mod error_page;
 mod exchange;
+mod grpc;
 mod guard;
 mod head_scan;
 mod headers;
+mod informational;
 mod message;
+mod outgoing_head;
+mod patience;
 mod pool;
 mod problem;
 mod proxied_body;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::TE;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -24,6 +25,8 @@ use crate::model::principal::Principal;
 /// The table is the one that the request began with.
 pub(super) struct Visit<'r> {
     pub(super) session: &'r Session,
+    /// What the client speaks.
+    pub(super) version: Version,
     pub(super) table: Arc<RouteTable>,
     pub(super) authority: Authority,
     pub(super) path: &'r str,
@@ -65,9 +68,13 @@ impl Visit<'_> {
         *request.uri_mut() = forwarded_uri(request.uri(), path)?;
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
+        let wants_trailers = headers::has_token(headers, &TE, "trailers");
         headers::remove_hop_by_hop(headers);
         headers::remove_forged(headers);
         headers::set_origin(headers, &self.origin(prefix));
+        if wants_trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
         headers::set_identity(headers, principal, self.caller.as_ref());
         if tunnelled {
             tunnel::set_headers(headers);

@@ -4,14 +4,19 @@
 
 mod backend;
 mod harness;
+mod streams;
 mod wire;
 
 mod access;
 mod balancing;
 mod caller;
+mod deadlines;
 mod draining;
 mod framing;
+mod grpc;
 mod identity;
 mod misbehaving;
+mod pairings;
 mod routing;
+mod sharing;
 mod streaming;
