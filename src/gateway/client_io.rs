@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
+use http::{HeaderMap, StatusCode};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -51,6 +52,10 @@ impl Activity {
     pub(super) fn becomes_opaque(&self) {
         self.opaque.store(true, Ordering::Release);
     }
+
+    /// Says something to the client before its answer, where its protocol can.
+    #[expect(clippy::unused_self, reason = "nothing writes it yet")]
+    pub(super) fn send_informational(&self, _status: StatusCode, _headers: &HeaderMap) {}
 
     /// The framing of the head that was read last.
     pub(super) fn take_framing(&self) -> Framing {

@@ -1,22 +1,26 @@
 //! One request sent to one instance, up to the head of its response.
 //!
 //! A kept connection may have been closed by the other side just now. That is not the fault of the
-//! request, so it is sent again on a fresh connection: once, and only where nobody can have acted
+//! request, so it is sent again on another connection: once, and only where nobody can have acted
 //! on it. Everything else that may be called a retry is not done here.
 
-use std::future::Future;
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::limits::Limits;
-use super::pool::{Age, ConnectError, Connection};
+use super::connection::{Age, ConnectError, Connection, Failed};
+use super::informational::Early;
+use super::patience::{LazyTimer, Patience};
 use super::upload::{RequestBody, Upload, UploadState};
 use super::upstream::Lease;
+use crate::model::traffic::UpstreamProtocol;
 
 /// Why no response came.
 #[derive(Debug, thiserror::Error)]
@@ -28,120 +32,188 @@ pub(super) enum ExchangeError {
     /// No head within the time that it may take.
     #[error("get an answer in time")]
     Late,
+    /// The time for everything together is over.
+    #[error("get an answer before the deadline")]
+    Overdue,
+    #[error("get an answer: only informational responses came")]
+    Flood,
     /// The client's body came to nothing in this way.
     #[error("send the request body")]
     Upload(UploadState),
 }
 
-/// A request with what is needed to watch it.
+/// By what a request is watched while it is under way.
 #[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) request: Request<RequestBody>,
+pub(super) struct Watched {
     pub(super) upload: Option<Arc<Upload>>,
+    /// Of HTTP/2 hyper tells only the response.
+    pub(super) early: Option<Arc<Early>>,
+    pub(super) protocol: UpstreamProtocol,
+    pub(super) patience: Patience,
 }
 
 /// The head of the response, and the connection that its body still comes from.
 pub(super) async fn exchange(
     lease: &Lease,
-    outgoing: Outgoing,
-    limits: &Limits,
+    request: Request<RequestBody>,
+    watched: &Watched,
 ) -> Result<(Response<Incoming>, Connection), ExchangeError> {
-    let Outgoing { request, upload } = outgoing;
-    let upload = upload.as_deref();
-    let mut connection = lease.connection().await?;
-    let spare = if connection.age == Age::Reused { spare(&request) } else { None };
-    let failed = match send(&mut connection, request, upload, limits).await? {
+    let mut connection = lease.connection(watched.protocol).await?;
+    let spare = Spare::of(&request, watched, connection.age);
+    let failed = match watched.send(&mut connection, request).await? {
         Ok(response) => return Ok((response, connection)),
         Err(failed) => failed,
     };
-    let again = again(connection.age, failed, spare).map_err(|error| blame(error, upload))?;
-    let mut connection = lease.connect().await?;
-    match send(&mut connection, again, upload, limits).await? {
+    if is_of_the_connection(failed.error()) {
+        connection.retire();
+    }
+    let again = spare.again(failed).map_err(|error| watched.blame(error))?;
+    drop(connection);
+    let mut connection = lease.another(watched.protocol).await?;
+    match watched.send(&mut connection, again).await? {
         Ok(response) => Ok((response, connection)),
-        Err(failed) => Err(blame(failed.into_error(), upload)),
+        Err(failed) => Err(watched.blame(failed.into_error())),
     }
 }
 
-type Failed = TrySendError<Request<RequestBody>>;
+impl Watched {
+    /// Waits as long as the request makes progress; once it is complete, for the response's head.
+    async fn send(
+        &self,
+        connection: &mut Connection,
+        mut request: Request<RequestBody>,
+    ) -> Result<Result<Response<Incoming>, Failed>, ExchangeError> {
+        if let Some(early) = &self.early {
+            early.listen(&mut request);
+        }
+        let Connection { sender, age, timer } = connection;
+        let mut sending = pin!(sender.send(request, *age));
+        poll_fn(|context| {
+            let answer = sending.as_mut().poll(context);
+            if self.early.as_ref().is_some_and(|early| early.poll_flood(context).is_ready()) {
+                return Poll::Ready(Err(ExchangeError::Flood));
+            }
+            match answer {
+                Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+                Poll::Pending => self.poll_late(timer, context).map(Err),
+            }
+        })
+        .await
+    }
 
-async fn send(
-    connection: &mut Connection,
-    request: Request<RequestBody>,
-    upload: Option<&Upload>,
-    limits: &Limits,
-) -> Result<Result<Response<Incoming>, Failed>, ExchangeError> {
-    in_time(connection.sender.try_send_request(request), upload, limits).await
+    fn poll_late(&self, timer: &mut LazyTimer, context: &mut Context<'_>) -> Poll<ExchangeError> {
+        // Who is waited for may change at any time, so nobody is waited for longer than this at once.
+        let step = self.patience.upload.min(self.patience.head);
+        loop {
+            let now = Instant::now();
+            let (due, late) = self.due();
+            if due <= now {
+                return Poll::Ready(late);
+            }
+            ready!(timer.poll(due.min(now + step), context));
+        }
+    }
+
+    /// When the next progress is due, and whose fault it is if there is none.
+    fn due(&self) -> (Instant, ExchangeError) {
+        let patience = &self.patience;
+        let (due, late) = match &self.upload {
+            None => (patience.began + patience.head, ExchangeError::Late),
+            Some(upload) => match upload.state() {
+                state @ UploadState::WaitsForClient => {
+                    (upload.last_progress() + patience.upload, ExchangeError::Upload(state))
+                }
+                _ => (upload.last_progress() + patience.head, ExchangeError::Late),
+            },
+        };
+        match patience.deadline {
+            Some(deadline) if deadline < due => (deadline, ExchangeError::Overdue),
+            _ => (due, late),
+        }
+    }
+
+    /// A connection that broke because of the client's body is no fault of the instance.
+    fn blame(&self, error: hyper::Error) -> ExchangeError {
+        match self.upload.as_ref().map(|upload| upload.state()) {
+            Some(state @ (UploadState::TooLarge | UploadState::Failed)) => ExchangeError::Upload(state),
+            _ => ExchangeError::Broken(error),
+        }
+    }
 }
 
-/// The request to send again, if that is safe: hyper hands it back when it wrote nothing of it, and
-/// for methods that may be repeated (RFC 9110, section 9.2.2) a copy of the head was kept.
-fn again(age: Age, mut failed: Failed, spare: Option<Parts>) -> Result<Request<RequestBody>, hyper::Error> {
-    if age == Age::Fresh {
-        return Err(failed.into_error());
+/// What is kept of a request in case that it has to be sent again.
+struct Spare {
+    head: Option<Parts>,
+    body: Option<Arc<Upload>>,
+    idempotent: bool,
+    protocol: UpstreamProtocol,
+    age: Age,
+}
+
+impl Spare {
+    fn of(request: &Request<RequestBody>, watched: &Watched, age: Age) -> Self {
+        let protocol = watched.protocol;
+        let idempotent = is_idempotent(request.method());
+        let needed = match protocol {
+            UpstreamProtocol::Http1 => idempotent && age == Age::Reused,
+            // Any stream may be refused.
+            UpstreamProtocol::Http2 => true,
+        };
+        Self {
+            head: needed.then(|| head_of(request)),
+            body: watched.upload.clone(),
+            idempotent,
+            protocol,
+            age,
+        }
     }
-    if let Some(unsent) = failed.take_message() {
-        return Ok(unsent);
+
+    /// The request to send again, if that is safe: hyper hands it back when it wrote nothing of it;
+    /// an instance may refuse a stream before it did anything with it (RFC 9113, section 8.7); and a
+    /// method that may be repeated (RFC 9110, section 9.2.2) may meet a connection that just ended.
+    fn again(self, mut failed: Failed) -> Result<Request<RequestBody>, hyper::Error> {
+        let stale = self.age == Age::Reused;
+        if (stale || self.protocol == UpstreamProtocol::Http2)
+            && let Some(unsent) = failed.take_message()
+        {
+            return Ok(unsent);
+        }
+        let error = failed.into_error();
+        let safe = is_refused(&error) || (stale && self.idempotent && is_of_the_connection(&error));
+        self.request().filter(|_| safe).ok_or(error)
     }
-    let error = failed.into_error();
-    match spare {
-        Some(head) if !error.is_parse() => Ok(Request::from_parts(head, RequestBody::Empty)),
-        _ => Err(error),
+
+    fn request(self) -> Option<Request<RequestBody>> {
+        let body = match self.body {
+            Some(upload) => upload.again()?,
+            None => RequestBody::Empty,
+        };
+        Some(Request::from_parts(self.head?, body))
     }
 }
 
-fn spare(request: &Request<RequestBody>) -> Option<Parts> {
-    let idempotent = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
-    );
-    if !idempotent || !matches!(request.body(), RequestBody::Empty) {
-        return None;
-    }
+fn head_of(request: &Request<RequestBody>) -> Parts {
     let mut copy = Request::new(());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    Some(copy.into_parts().0)
+    copy.into_parts().0
 }
 
-/// A connection that broke because of the client's body is no fault of the instance.
-fn blame(error: hyper::Error, upload: Option<&Upload>) -> ExchangeError {
-    match upload.map(Upload::state) {
-        Some(state @ (UploadState::TooLarge | UploadState::Failed)) => ExchangeError::Upload(state),
-        _ => ExchangeError::Broken(error),
-    }
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
 }
 
-/// Waits as long as the request makes progress; once it is complete, for the response's head.
-async fn in_time<F: Future>(
-    sending: F,
-    upload: Option<&Upload>,
-    limits: &Limits,
-) -> Result<F::Output, ExchangeError> {
-    let mut sending = std::pin::pin!(sending);
-    let began = Instant::now();
-    // Who is waited for may change at any time, so nobody is waited for longer than this at once.
-    let step = limits.upload_idle.min(limits.response_head);
-    loop {
-        let now = Instant::now();
-        let (deadline, late) = due(began, upload, limits);
-        if deadline <= now {
-            return Err(late);
-        }
-        if let Ok(answer) = timeout_at(deadline.min(now + step), sending.as_mut()).await {
-            return Ok(answer);
-        }
-    }
+fn is_refused(error: &hyper::Error) -> bool {
+    let refused = |error: &h2::Error| error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    h2_error(error).is_some_and(refused)
 }
 
-/// When the next progress is due, and whose fault it is if there is none.
-fn due(began: Instant, upload: Option<&Upload>, limits: &Limits) -> (Instant, ExchangeError) {
-    let Some(upload) = upload else { return (began + limits.response_head, ExchangeError::Late) };
-    match upload.state() {
-        UploadState::WaitsForClient => {
-            let late = ExchangeError::Upload(UploadState::WaitsForClient);
-            (upload.last_progress() + limits.upload_idle, late)
-        }
-        _ => (upload.last_progress() + limits.response_head, ExchangeError::Late),
-    }
+/// Rather than of this one request: no answer was misunderstood, and no stream reset.
+fn is_of_the_connection(error: &hyper::Error) -> bool {
+    !error.is_parse() && h2_error(error).is_none_or(|error| !error.is_reset())
+}
+
+fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    error.source()?.downcast_ref()
 }

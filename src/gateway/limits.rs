@@ -18,8 +18,6 @@ pub struct Limits {
     pub upload_idle: Duration,
     /// How long an upstream may take to accept a connection.
     pub connect: Duration,
-    /// From the end of the request to the head of the upstream's response.
-    pub response_head: Duration,
     /// From a connection's first moment to the end of its TLS handshake.
     pub tls_handshake: Duration,
     /// How many TLS handshakes may be under way at once.
@@ -43,7 +41,6 @@ impl Default for Limits {
             client_idle: Duration::from_secs(75),
             upload_idle: Duration::from_secs(30),
             connect: Duration::from_secs(1),
-            response_head: Duration::from_secs(15),
             tls_handshake: Duration::from_secs(10),
             handshakes: 256,
             pool_idle: Duration::from_secs(4),

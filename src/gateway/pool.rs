@@ -1,101 +1,173 @@
 //! Connections to one instance: opening them, keeping the idle ones, closing them all.
 //!
-//! Last in, first out: the most recently used connection is the least likely to have been closed
-//! by the other side. The list is bounded in number and in age.
+//! Of HTTP/1.1 the last one in is the first one out: the most recently used connection is the least
+//! likely to have been closed by the other side. The list is bounded in number and in age. Of HTTP/2
+//! there are few, kept while the instance is there and opened one at a time: whoever finds no room
+//! waits for the one that is being opened rather than opening another.
 
 use std::collections::VecDeque;
-use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use hyper::client::conn::http1::SendRequest;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
+use super::connection::{Age, ConnectError, Connection, Sender, Shared, open_http1};
+use super::limits::Limits;
+use super::patience::LazyTimer;
 use super::upload::RequestBody;
+use crate::model::traffic::UpstreamProtocol;
 
-/// Larger reads than this cost memory and gain nothing, as measured with bodies of 1 MiB.
-const BUFFER: usize = 128 * 1024;
-
-/// Why an instance could not be reached. No byte of the request was written.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error("connect: no answer within {0:?}")]
-    Late(Duration),
-    #[error("connect")]
-    Refused(#[source] io::Error),
-    #[error("speak HTTP/1.1")]
-    Handshake(#[source] hyper::Error),
-}
-
-/// Whether a connection has served a request before: only then can its failure mean no more than
-/// that the other side closed it while it was idle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Age {
-    Fresh,
-    Reused,
-}
+/// How many shared connections an instance has at most; where all are full, requests wait in them.
+const SHARED: usize = 4;
 
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) sender: SendRequest<RequestBody>,
-    pub(super) age: Age,
+pub(super) struct Pool {
+    address: SocketAddr,
+    limits: Arc<Limits>,
+    kept: Mutex<Kept>,
+    /// Held by whoever opens a shared connection.
+    opening: tokio::sync::Mutex<()>,
 }
 
-impl Connection {
-    /// The handle ends the task that drives the connection, and with it the connection.
-    pub(super) async fn open(
-        address: SocketAddr,
-        patience: Duration,
-    ) -> Result<(Self, AbortHandle), ConnectError> {
-        let connecting = timeout(patience, TcpStream::connect(address)).await;
-        let stream = connecting.map_err(|_| ConnectError::Late(patience))?.map_err(ConnectError::Refused)?;
-        stream.set_nodelay(true).map_err(ConnectError::Refused)?;
-        let handshake = http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream));
-        let (sender, driver) = handshake.await.map_err(ConnectError::Handshake)?;
-        // Its errors reach the requests on it; there is nobody else to tell.
-        let task = tokio::spawn(async move { drop(driver.with_upgrades().await) });
-        Ok((Self { sender, age: Age::Fresh }, task.abort_handle()))
-    }
-
-    /// Whether it lives. The driver may still be about to finish the request before: that is a
-    /// matter of microseconds, and bounded by `patience` if it is not.
-    pub(super) async fn is_usable(&mut self, patience: Duration) -> bool {
-        if self.sender.is_closed() {
-            return false;
-        }
-        self.sender.is_ready() || matches!(timeout(patience, self.sender.ready()).await, Ok(Ok(())))
-    }
-}
+type Http1 = (SendRequest<RequestBody>, LazyTimer);
 
 #[derive(Debug, Default)]
-pub(super) struct Pool {
-    idle: VecDeque<(Instant, Connection)>,
+struct Kept {
+    idle: VecDeque<(Instant, Http1)>,
+    shared: Vec<Arc<Shared>>,
     /// Everything that must end with the instance: connections and tunnels.
     tasks: Vec<AbortHandle>,
     closed: bool,
 }
 
 impl Pool {
-    pub(super) fn take(&mut self, idle_for: Duration) -> Option<Connection> {
-        self.expire(idle_for);
-        self.idle.pop_back().map(|(_, connection)| connection)
+    pub(super) fn new(address: SocketAddr, limits: Arc<Limits>) -> Self {
+        Self { address, limits, kept: Mutex::default(), opening: tokio::sync::Mutex::default() }
     }
 
-    pub(super) fn put(&mut self, connection: Connection, size: usize, idle_for: Duration) {
-        self.expire(idle_for);
-        if self.closed || connection.sender.is_closed() {
+    /// A kept connection if there is one that still lives, else a new one.
+    pub(super) async fn connection(&self, protocol: UpstreamProtocol) -> Result<Connection, ConnectError> {
+        match protocol {
+            UpstreamProtocol::Http2 => self.share().await,
+            UpstreamProtocol::Http1 => {
+                while let Some((mut sender, timer)) = self.take_idle() {
+                    if is_usable(&mut sender, self.limits.connect).await {
+                        return Ok(Connection { sender: Sender::Http1(sender), age: Age::Reused, timer });
+                    }
+                }
+                self.open().await
+            }
+        }
+    }
+
+    /// A connection that cannot have been closed while it was idle.
+    pub(super) async fn another(&self, protocol: UpstreamProtocol) -> Result<Connection, ConnectError> {
+        match protocol {
+            UpstreamProtocol::Http1 => self.open().await,
+            // The one that failed is known to have, and the others are watched.
+            UpstreamProtocol::Http2 => self.share().await,
+        }
+    }
+
+    pub(super) fn give_back(&self, connection: Connection) {
+        if let Sender::Http1(sender) = connection.sender {
+            self.lock().put((sender, connection.timer), &self.limits);
+        }
+    }
+
+    pub(super) fn watch(&self, task: AbortHandle) {
+        self.lock().watch(task);
+    }
+
+    /// Connections that serve a request now are closed when that is over.
+    pub(super) fn close_idle(&self) {
+        let mut kept = self.lock();
+        kept.idle.clear();
+        kept.shared.clear();
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().close();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    fn take_idle(&self) -> Option<Http1> {
+        let mut kept = self.lock();
+        kept.expire(self.limits.pool_idle);
+        kept.idle.pop_back().map(|(_, connection)| connection)
+    }
+
+    async fn open(&self) -> Result<Connection, ConnectError> {
+        let (sender, task) = open_http1(self.address, self.limits.connect).await?;
+        self.watch(task);
+        Ok(Connection { sender: Sender::Http1(sender), age: Age::Fresh, timer: LazyTimer::default() })
+    }
+
+    async fn share(&self) -> Result<Connection, ConnectError> {
+        let shared = |shared: &Arc<Shared>, age| Connection {
+            sender: Sender::Http2(shared.begin()),
+            age,
+            timer: LazyTimer::default(),
+        };
+        if let Some(found) = self.lock().with_room() {
+            return Ok(shared(&found, Age::Reused));
+        }
+        let patience = self.limits.connect;
+        let _turn = timeout(patience, self.opening.lock()).await.map_err(|_| ConnectError::Late(patience))?;
+        if let Some(found) = self.lock().with_room() {
+            return Ok(shared(&found, Age::Reused));
+        }
+        let (opened, task) = Shared::open(self.address, patience).await?;
+        let connection = shared(&opened, Age::Fresh);
+        let mut kept = self.lock();
+        if let Some(task) = task {
+            kept.watch(task);
+        }
+        kept.shared.push(opened);
+        Ok(connection)
+    }
+
+    /// No code that holds this lock can leave its data half changed.
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether it lives. The driver may still be about to finish the request before: that is a matter
+/// of microseconds, and bounded by `patience` if it is not.
+async fn is_usable(sender: &mut SendRequest<RequestBody>, patience: Duration) -> bool {
+    if sender.is_closed() {
+        return false;
+    }
+    sender.is_ready() || matches!(timeout(patience, sender.ready()).await, Ok(Ok(())))
+}
+
+impl Kept {
+    fn put(&mut self, connection: Http1, limits: &Limits) {
+        self.expire(limits.pool_idle);
+        if self.closed || connection.0.is_closed() {
             return;
         }
-        if self.idle.len() >= size {
+        if self.idle.len() >= limits.pool_size {
             self.idle.pop_front();
         }
-        self.idle.push_back((Instant::now(), Connection { age: Age::Reused, ..connection }));
+        self.idle.push_back((Instant::now(), connection));
     }
 
-    pub(super) fn watch(&mut self, task: AbortHandle) {
+    /// The least busy one, unless all are full and there may be another.
+    fn with_room(&mut self) -> Option<Arc<Shared>> {
+        self.shared.retain(|shared| shared.is_usable());
+        let least = self.shared.iter().min_by_key(|shared| shared.streams())?;
+        (least.has_room() || self.shared.len() >= SHARED).then(|| Arc::clone(least))
+    }
+
+    fn watch(&mut self, task: AbortHandle) {
         if self.closed {
             task.abort();
             return;
@@ -108,20 +180,13 @@ impl Pool {
         self.tasks.push(task);
     }
 
-    pub(super) fn close_idle(&mut self) {
-        self.idle.clear();
-    }
-
-    pub(super) fn close(&mut self) {
+    fn close(&mut self) {
         self.closed = true;
         self.idle.clear();
+        self.shared.clear();
         for task in self.tasks.drain(..) {
             task.abort();
         }
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed
     }
 
     fn expire(&mut self, idle_for: Duration) {

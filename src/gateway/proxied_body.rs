@@ -2,68 +2,177 @@
 //!
 //! It owns the [`Lease`], so the instance counts as busy until the client has everything or has
 //! gone; and the connection, which goes back to the pool only if both messages on it have ended.
+//! Where the client leaves early, what it was sending is given up, too.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::{Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
-use super::pool::Connection;
-use super::upload::Upload;
+use super::connection::Connection;
+use super::exchange::Watched;
+use super::grpc;
+use super::upload::is_cut;
 use super::upstream::Lease;
 
+/// Why a response body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BrokenBody {
+    #[error("read the response body")]
+    Instance(#[from] hyper::Error),
+    #[error("read the response body: the instance left it")]
+    Cut,
+    #[error("read the response body: nothing came for {0:?}")]
+    Idle(Duration),
+    #[error("read the response body before the deadline")]
+    Overdue,
+}
+
 #[derive(Debug)]
-pub struct ProxiedBody {
-    incoming: Incoming,
+pub(super) struct ProxiedBody {
+    /// Until it is given up.
+    incoming: Option<Incoming>,
+    version: Version,
     ended: bool,
+    /// Since when nothing has come.
+    waiting: Option<Instant>,
+    on_deadline: OnDeadline,
     connection: Option<Connection>,
-    upload: Option<Arc<Upload>>,
+    watched: Watched,
     lease: Lease,
 }
 
+/// How the client learns that the time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnDeadline {
+    Break,
+    /// As gRPC has it: the status of a call comes last.
+    Trailers,
+}
+
 impl ProxiedBody {
-    pub(super) fn new(
-        incoming: Incoming,
+    pub(super) fn of(
+        response: Response<Incoming>,
         connection: Connection,
-        upload: Option<Arc<Upload>>,
+        watched: Watched,
+        on_deadline: OnDeadline,
         lease: Lease,
-    ) -> Self {
-        Self { incoming, ended: false, connection: Some(connection), upload, lease }
+    ) -> Response<Self> {
+        let version = response.version();
+        let patience = watched.patience.for_body(response.headers());
+        let watched = Watched { patience, ..watched };
+        response.map(|incoming| Self {
+            incoming: Some(incoming),
+            version,
+            ended: false,
+            waiting: None,
+            on_deadline,
+            connection: Some(connection),
+            watched,
+            lease,
+        })
+    }
+
+    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(&mut *incoming).poll_frame(context));
+        if frame.is_none() && is_cut(self.version, incoming) {
+            return Poll::Ready(Some(Err(BrokenBody::Cut)));
+        }
+        self.waiting = None;
+        self.ended = is_last(frame.as_ref());
+        Poll::Ready(frame.map(|frame| frame.map_err(BrokenBody::from)))
+    }
+
+    /// Ready when nothing has come for too long.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<BrokenBody> {
+        let since = *self.waiting.get_or_insert_with(Instant::now);
+        let Some(connection) = &mut self.connection else { return Poll::Pending };
+        loop {
+            let (due, late) = due(&self.watched, since);
+            ready!(connection.timer.poll(due, context));
+            if due == self::due(&self.watched, since).0 {
+                return Poll::Ready(late);
+            }
+        }
+    }
+
+    /// Takes back what was asked, and tells the client.
+    fn give_up(&mut self, late: BrokenBody) -> Option<Result<Frame<Bytes>, BrokenBody>> {
+        self.incoming = None;
+        self.connection = None;
+        match (&late, self.on_deadline) {
+            (BrokenBody::Overdue, OnDeadline::Trailers) => {
+                Some(Ok(Frame::trailers(grpc::deadline_trailers())))
+            }
+            _ => Some(Err(late)),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        // hyper does not ask for the end of a body whose length it knows.
+        self.ended || self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+}
+
+/// When it is too late for the next frame. What the client sends is a sign of life, too.
+fn due(watched: &Watched, since: Instant) -> (Instant, BrokenBody) {
+    let patience = &watched.patience;
+    let active = watched.upload.as_ref().map_or(since, |upload| upload.last_progress().max(since));
+    let due = active + patience.idle;
+    match patience.deadline {
+        Some(deadline) if deadline < due => (deadline, BrokenBody::Overdue),
+        _ => (due, BrokenBody::Idle(patience.idle)),
     }
 }
 
 impl Body for ProxiedBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BrokenBody;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
-        self.ended = frame.is_none();
-        Poll::Ready(frame)
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+        match self.poll_incoming(context) {
+            Poll::Ready(frame) => Poll::Ready(frame),
+            Poll::Pending => {
+                let late = ready!(self.poll_late(context));
+                Poll::Ready(self.give_up(late))
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.has_ended()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+/// Nothing comes after trailers, and not everybody asks again.
+fn is_last<E>(frame: Option<&Result<Frame<Bytes>, E>>) -> bool {
+    match frame {
+        None => true,
+        Some(Ok(frame)) => frame.is_trailers(),
+        Some(Err(_)) => false,
     }
 }
 
 impl Drop for ProxiedBody {
     fn drop(&mut self) {
-        // hyper does not ask for the end of a body whose length it knows.
-        let received = self.ended || self.incoming.is_end_stream();
-        let sent = self.upload.as_ref().is_none_or(|upload| upload.is_complete());
-        if let (true, true, Some(connection)) = (received, sent, self.connection.take()) {
+        let sent = self.watched.upload.as_ref().is_none_or(|upload| upload.is_complete());
+        if let (true, true, Some(connection)) = (self.has_ended(), sent, self.connection.take()) {
             self.lease.give_back(connection);
+        } else if let Some(upload) = &self.watched.upload {
+            upload.withdraw();
         }
     }
 }

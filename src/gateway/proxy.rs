@@ -15,21 +15,24 @@ use super::access_log::{Record, Recorded};
 use super::body::Body;
 use super::client::Remote;
 use super::client_io::Activity;
+use super::connection::Connection;
 use super::cors;
 use super::destination::{self, Asked, Destination, Way};
 use super::door::{Door, Embedded};
-use super::exchange::{ExchangeError, Outgoing, exchange};
+use super::exchange::{ExchangeError, Watched, exchange};
 use super::finish::Finish;
+use super::grpc;
 use super::guard;
 use super::headers::{self, X_REQUEST_ID};
+use super::informational::Early;
 use super::limits::Limits;
 use super::message::{self, Authority};
 use super::path;
+use super::patience::Patience;
 use super::policy::balance::Tried;
 use super::policy::budget::Full;
-use super::pool::Connection;
 use super::problem::Problem;
-use super::proxied_body::ProxiedBody;
+use super::proxied_body::{OnDeadline, ProxiedBody};
 use super::rate_headers;
 use super::redirect;
 use super::request_id::{self, Trust};
@@ -38,7 +41,7 @@ use super::table::{Preference, RouteTable, Service};
 use super::throttle::{self, Asker};
 use super::tls::Secured;
 use super::tunnel::{self, Wanted};
-use super::upload::{RequestBody, Upload, UploadState};
+use super::upload::{self, RequestBody, UploadState};
 use super::upstream::Lease;
 use super::verdict;
 use super::visit::Visit;
@@ -47,7 +50,7 @@ use super::workers::Workers;
 use crate::model::name::ServiceName;
 use crate::model::platform::Network;
 use crate::model::principal::{Principal, TokenVerifier};
-use crate::model::traffic::RoutePolicy;
+use crate::model::traffic::{RoutePolicy, UpstreamProtocol};
 
 /// How often a request picks again because what it picked was just withdrawn.
 const PICKS: usize = 3;
@@ -78,7 +81,8 @@ pub(super) struct Session {
 struct Answered {
     response: Response<Incoming>,
     connection: Connection,
-    upload: Option<Arc<Upload>>,
+    watched: Watched,
+    on_deadline: OnDeadline,
     lease: Lease,
 }
 
@@ -152,10 +156,14 @@ impl Gateway {
         record.has_id(&id);
         let wants = Wants::of(request.headers());
         let mut finish = Finish::default();
+        let call = grpc::Call::of(request.headers());
         let answer = self.answer(session, remote, request, &id, &mut record, &mut finish).await;
         let response = answer.unwrap_or_else(|problem| {
             record.fails_with(problem.code());
-            problem.response(&id, wants)
+            match &call {
+                Some(call) => grpc::response(&problem, call),
+                None => problem.response(&id, wants),
+            }
         });
         let mut response = finish.apply(response);
         response.headers_mut().insert(X_REQUEST_ID, id);
@@ -192,7 +200,8 @@ impl Gateway {
         let asked =
             Asked { host: &authority.host(), path: &path, method: &parts.method, caller: caller.as_ref() };
         let destination = destination::find(&session.door, asked, &table, &self.embedded)?;
-        let visit = Visit { session, remote, table, authority, path: &path, request_id, caller };
+        let version = parts.version;
+        let visit = Visit { session, remote, version, table, authority, path: &path, request_id, caller };
         let request = Request::from_parts(parts, body);
         match destination {
             Destination::Embedded(handler) => visit.embedded(&*handler, request, record).await,
@@ -286,7 +295,7 @@ impl Gateway {
         let lease = self.enter(&visit.table, &service.name, preference, &Tried::NOBODY).await?;
         let upstream = Arc::clone(lease.upstream());
         record.goes_to(&upstream);
-        let result = self.exchange(lease, request, policy).await;
+        let result = self.exchange(visit, service, lease, request, policy).await;
         let outcome = match &result {
             Ok(answered) => Some(verdict::of_status(answered.response.status())),
             Err(error) => verdict::of_error(error),
@@ -352,15 +361,31 @@ impl Gateway {
 
     async fn exchange(
         &self,
+        visit: &Visit<'_>,
+        service: &Service,
         lease: Lease,
         request: Request<Incoming>,
         policy: &RoutePolicy,
     ) -> Result<Answered, ExchangeError> {
+        let call = grpc::Call::of(request.headers());
         let (parts, incoming) = request.into_parts();
-        let (body, upload) = RequestBody::new(incoming, policy.max_body.bytes());
-        let outgoing = Outgoing { request: Request::from_parts(parts, body), upload: upload.clone() };
-        let (response, connection) = exchange(&lease, outgoing, &self.limits).await?;
-        Ok(Answered { response, connection, upload, lease })
+        let protocol = service.traffic.protocol;
+        let (limit, keep) = (policy.max_body.bytes(), upload::kept_for(protocol));
+        let (body, upload) = RequestBody::new(incoming, visit.version, limit, keep);
+        let watched = Watched {
+            upload,
+            early: (protocol == UpstreamProtocol::Http1)
+                .then(|| Early::new(&visit.session.activity, visit.version)),
+            protocol,
+            patience: Patience::of(&policy.timeouts, &self.limits, call.as_ref(), Instant::now().into()),
+        };
+        let request = Request::from_parts(parts, body);
+        let (response, connection) = exchange(&lease, request, &watched).await?;
+        let on_deadline = match call {
+            Some(call) if call.reads_trailers() => OnDeadline::Trailers,
+            _ => OnDeadline::Break,
+        };
+        Ok(Answered { response, connection, watched, on_deadline, lease })
     }
 }
 
@@ -371,7 +396,7 @@ impl Answered {
         session: &Session,
         service: &ServiceName,
     ) -> Result<Response<Body>, Problem> {
-        let Self { response, connection, upload, lease } = self;
+        let Self { response, connection, watched, on_deadline, lease } = self;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let granted = wanted.filter(|_| tunnel::is_accepted(&response));
             let wanted = granted.ok_or_else(|| Problem::BadAnswer { service: service.clone() })?;
@@ -379,7 +404,7 @@ impl Answered {
             return Ok(tunnel::open(wanted, response, lease, &session.tasks));
         }
         let mut response =
-            response.map(|incoming| Body::proxied(ProxiedBody::new(incoming, connection, upload, lease)));
+            ProxiedBody::of(response, connection, watched, on_deadline, lease).map(Body::proxied);
         *response.version_mut() = Version::HTTP_11;
         headers::remove_hop_by_hop(response.headers_mut());
         Ok(response)
@@ -390,8 +415,9 @@ fn problem_of(error: &ExchangeError, service: &ServiceName, policy: &RoutePolicy
     let service = service.clone();
     match error {
         ExchangeError::Connect(_) => Problem::Unreachable { service },
-        ExchangeError::Broken(_) => Problem::BadAnswer { service },
+        ExchangeError::Broken(_) | ExchangeError::Flood => Problem::BadAnswer { service },
         ExchangeError::Late => Problem::AnswerLate { service },
+        ExchangeError::Overdue => Problem::TotalLate { service },
         ExchangeError::Upload(UploadState::TooLarge) => {
             Problem::BodyTooLarge { limit: policy.max_body.bytes() }
         }

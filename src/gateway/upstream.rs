@@ -17,15 +17,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::connection::{ConnectError, Connection};
 use super::limits::Limits;
 use super::policy::balance::Candidate;
 use super::policy::outlier::Outlier;
 use super::policy::rendezvous;
-use super::pool::{ConnectError, Connection, Pool};
+use super::pool::Pool;
 use super::service_state::{Permit, ServiceState};
 use super::workers;
 use crate::model::instance::InstanceName;
 use crate::model::name::ServiceName;
+use crate::model::traffic::UpstreamProtocol;
 
 /// How the draining of an instance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +67,7 @@ impl Upstreams {
         let mut known = lock(&self.known);
         let key = (instance.clone(), address);
         match known.instances.get(&key) {
-            Some(upstream) if !upstream.is_closed() => Arc::clone(upstream),
+            Some(upstream) if !upstream.pool().is_closed() => Arc::clone(upstream),
             _ => {
                 let upstream = Arc::new(Upstream::new(instance.clone(), address, Arc::clone(&self.limits)));
                 known.instances.insert(key, Arc::clone(&upstream));
@@ -113,8 +115,6 @@ impl Upstreams {
 #[derive(Debug)]
 pub struct Upstream {
     instance: InstanceName,
-    address: SocketAddr,
-    limits: Arc<Limits>,
     /// A hash of the name.
     identity: u64,
     ready_since: Instant,
@@ -123,7 +123,7 @@ pub struct Upstream {
     load: AtomicUsize,
     emptied: Notify,
     /// One for each worker, since a connection is driven by the thread that opened it.
-    pools: Box<[Mutex<Pool>]>,
+    pools: Box<[Pool]>,
 }
 
 const DRAINING: usize = 1 << (usize::BITS - 1);
@@ -131,13 +131,11 @@ const DRAINING: usize = 1 << (usize::BITS - 1);
 impl Upstream {
     fn new(instance: InstanceName, address: SocketAddr, limits: Arc<Limits>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let pools = (0..workers).map(|_| Mutex::default()).collect();
+        let pools = (0..workers).map(|_| Pool::new(address, Arc::clone(&limits))).collect();
         let now = Instant::now();
         Self {
             identity: rendezvous::hash(instance.to_string().as_bytes()),
             instance,
-            address,
-            limits,
             ready_since: now,
             outlier: Outlier::new(now),
             load: AtomicUsize::new(0),
@@ -180,7 +178,7 @@ impl Upstream {
     /// How many leases had to be cut.
     async fn drain(&self, deadline: Duration) -> usize {
         self.load.fetch_or(DRAINING, Ordering::AcqRel);
-        self.pools.iter().for_each(|pool| lock(pool).close_idle());
+        self.pools.iter().for_each(Pool::close_idle);
         let drained = tokio::time::timeout(deadline, self.until_empty()).await;
         let cut = if drained.is_ok() { 0 } else { self.in_flight() };
         self.close();
@@ -201,16 +199,12 @@ impl Upstream {
 
     fn close(&self) {
         self.load.fetch_or(DRAINING, Ordering::AcqRel);
-        self.pools.iter().for_each(|pool| lock(pool).close());
-    }
-
-    fn is_closed(&self) -> bool {
-        self.pool().is_closed()
+        self.pools.iter().for_each(Pool::close);
     }
 
     /// That of the worker that asks.
-    fn pool(&self) -> MutexGuard<'_, Pool> {
-        lock(&self.pools[workers::index() % self.pools.len()])
+    fn pool(&self) -> &Pool {
+        &self.pools[workers::index() % self.pools.len()]
     }
 }
 
@@ -250,32 +244,20 @@ impl Lease {
         self.permit = Some(permit);
     }
 
-    /// An idle connection if there is one that still lives, else a new one.
-    pub(super) async fn connection(&self) -> Result<Connection, ConnectError> {
-        while let Some(mut connection) = self.take_idle() {
-            if connection.is_usable(self.upstream.limits.connect).await {
-                return Ok(connection);
-            }
-        }
-        self.connect().await
+    /// A kept connection if there is one that still lives, else a new one.
+    pub(super) async fn connection(&self, protocol: UpstreamProtocol) -> Result<Connection, ConnectError> {
+        self.upstream.pool().connection(protocol).await
     }
 
-    pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
-        let (connection, task) =
-            Connection::open(self.upstream.address, self.upstream.limits.connect).await?;
-        self.upstream.cut_on_close(task);
-        Ok(connection)
+    /// A connection that cannot have been closed while it was idle.
+    pub(super) async fn another(&self, protocol: UpstreamProtocol) -> Result<Connection, ConnectError> {
+        self.upstream.pool().another(protocol).await
     }
 
     pub(super) fn give_back(&self, connection: Connection) {
-        let limits = &self.upstream.limits;
         if self.upstream.load.load(Ordering::Acquire) & DRAINING == 0 {
-            self.upstream.pool().put(connection, limits.pool_size, limits.pool_idle);
+            self.upstream.pool().give_back(connection);
         }
-    }
-
-    fn take_idle(&self) -> Option<Connection> {
-        self.upstream.pool().take(self.upstream.limits.pool_idle)
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) fn of_status(status: StatusCode) -> Outcome {
 /// `None` where it is the client's fault, which says nothing about anybody else.
 pub(super) fn of_error(error: &ExchangeError) -> Option<Outcome> {
     match error {
-        ExchangeError::Upload(_) => None,
+        // The deadline of a call is the caller's to choose.
+        ExchangeError::Upload(_) | ExchangeError::Overdue => None,
         _ => Some(Outcome::Failure),
     }
 }

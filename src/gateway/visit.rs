@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -28,6 +28,8 @@ use crate::model::principal::Principal;
 pub(super) struct Visit<'r> {
     pub(super) session: &'r Session,
     pub(super) remote: Remote,
+    /// What the client speaks.
+    pub(super) version: Version,
     pub(super) table: Arc<RouteTable>,
     pub(super) authority: Authority,
     pub(super) path: &'r str,
@@ -68,8 +70,12 @@ impl Visit<'_> {
         *request.uri_mut() = forwarded_uri(request.uri(), path)?;
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
+        let wants_trailers = headers::has_token(headers, &TE, "trailers");
         headers::remove_hop_by_hop(headers);
         self.set_origin(headers, prefix);
+        if wants_trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
         headers::set_identity(headers, principal, self.caller.as_ref());
         if !way.policy().forward_authorization {
             headers.remove(AUTHORIZATION);

@@ -29,7 +29,7 @@ use crate::model::platform::{
 use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
 use crate::model::quantity::{ByteSize, Cpus};
 use crate::model::route::{Access, Methods, Route};
-use crate::model::traffic::{RoutePolicy, TrafficPolicy};
+use crate::model::traffic::{RoutePolicy, TrafficPolicy, UpstreamProtocol};
 
 pub struct World {
     pub public: SocketAddr,
@@ -122,6 +122,27 @@ impl World {
     /// With `order` served by `address`.
     pub async fn serving(address: SocketAddr) -> Self {
         let mut world = Self::new().await;
+        world.set("order", &[(1, address, EndpointState::Ready)]);
+        world
+    }
+
+    /// The same, where `order` speaks `protocol`.
+    pub async fn speaking(protocol: UpstreamProtocol, address: SocketAddr) -> Self {
+        Self::speaking_with(protocol, address, &RoutePolicy::default()).await
+    }
+
+    pub async fn speaking_with(
+        protocol: UpstreamProtocol,
+        address: SocketAddr,
+        policy: &RoutePolicy,
+    ) -> Self {
+        let adapt = |platform: &mut Platform| {
+            for service in platform.services.values_mut() {
+                service.traffic.protocol = protocol;
+                service.routes.iter_mut().for_each(|route| route.policy = policy.clone());
+            }
+        };
+        let mut world = Self::adapted(Limits::default(), adapt).await;
         world.set("order", &[(1, address, EndpointState::Ready)]);
         world
     }

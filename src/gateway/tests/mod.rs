@@ -4,16 +4,21 @@
 
 mod backend;
 mod harness;
+mod streams;
 mod wire;
 
 mod access;
 mod balancing;
 mod browsers;
 mod caller;
+mod deadlines;
 mod draining;
 mod framing;
+mod grpc;
 mod identity;
 mod misbehaving;
+mod pairings;
 mod routing;
+mod sharing;
 mod streaming;
 mod tls;

@@ -15,6 +15,8 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Message {
     pub head: String,
     pub body: Vec<u8>,
+    /// The lines after the last chunk.
+    pub trailers: Vec<String>,
 }
 
 impl Message {
@@ -101,29 +103,38 @@ impl Wire {
             }
         };
         let head = String::from_utf8(self.buffer.drain(..end).collect()).unwrap();
-        let mut message = Message { head, body: Vec::new() };
+        let mut message = Message { head, body: Vec::new(), trailers: Vec::new() };
         if with_body {
-            message.body = self.read_body(&message).await;
+            (message.body, message.trailers) = self.read_body(&message).await;
         }
         Some(message)
     }
 
-    async fn read_body(&mut self, message: &Message) -> Vec<u8> {
+    async fn read_body(&mut self, message: &Message) -> (Vec<u8>, Vec<String>) {
         if message.header("transfer-encoding").is_some() {
             return self.read_chunks().await;
         }
         let length = message.header("content-length").map_or(0, |length| length.parse().unwrap());
-        self.take(length).await
+        (self.take(length).await, Vec::new())
     }
 
-    async fn read_chunks(&mut self) -> Vec<u8> {
+    async fn read_chunks(&mut self) -> (Vec<u8>, Vec<String>) {
         let mut body = Vec::new();
         loop {
-            let size = usize::from_str_radix(&self.read_line().await, 16).unwrap();
-            body.extend(self.take(size).await);
+            match usize::from_str_radix(&self.read_line().await, 16).unwrap() {
+                0 => return (body, self.read_trailers().await),
+                size => body.extend(self.take(size).await),
+            }
             self.read_line().await;
-            if size == 0 {
-                return body;
+        }
+    }
+
+    async fn read_trailers(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            match self.read_line().await {
+                line if line.is_empty() => return lines,
+                line => lines.push(line),
             }
         }
     }
