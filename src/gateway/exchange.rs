@@ -2,7 +2,8 @@
 //!
 //! A kept connection may have been closed by the other side just now. That is not the fault of the
 //! request, so it is sent again on another connection: once, and only where nobody can have acted
-//! on it. Everything else that may be called a retry is not done here.
+//! on it. Where another try might do better, the request is handed back with the failure; whether
+//! there is one is decided in `attempts`.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::connection::{Age, ConnectError, Connection, Failed};
 use super::informational::Early;
 use super::patience::{LazyTimer, Patience};
+use super::policy::retry::{RequestBody as Replay, Written, is_idempotent};
 use super::upload::{RequestBody, Upload, UploadState};
 use super::upstream::Lease;
 use crate::model::traffic::UpstreamProtocol;
@@ -52,27 +54,71 @@ pub(super) struct Watched {
     pub(super) patience: Patience,
 }
 
-/// The head of the response, and the connection that its body still comes from.
+/// The head of a response, and the connection that its body still comes from.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response<Incoming>,
+    pub(super) connection: Connection,
+    /// The request, should this answer not be the last word.
+    pub(super) spare: Spare,
+}
+
+/// No response came.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    pub(super) error: ExchangeError,
+    /// The request, if it can be sent once more.
+    pub(super) again: Option<Again>,
+}
+
+#[derive(Debug)]
+pub(super) struct Again {
+    pub(super) request: Request<RequestBody>,
+    pub(super) written: Written,
+}
+
+impl Unanswered {
+    fn unsent(error: ConnectError, request: Request<RequestBody>) -> Self {
+        Self { error: error.into(), again: Some(Again { request, written: Written::Nothing }) }
+    }
+}
+
+impl From<ExchangeError> for Unanswered {
+    fn from(error: ExchangeError) -> Self {
+        Self { error, again: None }
+    }
+}
+
 pub(super) async fn exchange(
     lease: &Lease,
     request: Request<RequestBody>,
     watched: &Watched,
-) -> Result<(Response<Incoming>, Connection), ExchangeError> {
-    let mut connection = lease.connection(watched.protocol).await?;
+) -> Result<Answer, Unanswered> {
+    let mut connection = match lease.connection(watched.protocol).await {
+        Ok(connection) => connection,
+        Err(error) => return Err(Unanswered::unsent(error, request)),
+    };
     let spare = Spare::of(&request, watched, connection.age);
     let failed = match watched.send(&mut connection, request).await? {
-        Ok(response) => return Ok((response, connection)),
+        Ok(response) => return Ok(Answer { response, connection, spare }),
         Err(failed) => failed,
     };
     if is_of_the_connection(failed.error()) {
         connection.retire();
     }
-    let again = spare.again(failed).map_err(|error| watched.blame(error))?;
+    let again = match spare.again(failed) {
+        Ok(again) => again,
+        Err((error, again)) => return Err(Unanswered { error: watched.blame(error), again }),
+    };
     drop(connection);
-    let mut connection = lease.another(watched.protocol).await?;
+    let mut connection = match lease.another(watched.protocol).await {
+        Ok(connection) => connection,
+        Err(error) => return Err(Unanswered::unsent(error, again)),
+    };
+    let spare = Spare::of(&again, watched, connection.age);
     match watched.send(&mut connection, again).await? {
-        Ok(response) => Ok((response, connection)),
-        Err(failed) => Err(watched.blame(failed.into_error())),
+        Ok(response) => Ok(Answer { response, connection, spare }),
+        Err(failed) => Err(watched.blame(failed.into_error()).into()),
     }
 }
 
@@ -142,7 +188,8 @@ impl Watched {
 }
 
 /// What is kept of a request in case that it has to be sent again.
-struct Spare {
+#[derive(Debug)]
+pub(super) struct Spare {
     head: Option<Parts>,
     body: Option<Arc<Upload>>,
     idempotent: bool,
@@ -155,7 +202,7 @@ impl Spare {
         let protocol = watched.protocol;
         let idempotent = is_idempotent(request.method());
         let needed = match protocol {
-            UpstreamProtocol::Http1 => idempotent && age == Age::Reused,
+            UpstreamProtocol::Http1 => idempotent,
             // Any stream may be refused.
             UpstreamProtocol::Http2 => true,
         };
@@ -168,22 +215,37 @@ impl Spare {
         }
     }
 
-    /// The request to send again, if that is safe: hyper hands it back when it wrote nothing of it;
-    /// an instance may refuse a stream before it did anything with it (RFC 9113, section 8.7); and a
-    /// method that may be repeated (RFC 9110, section 9.2.2) may meet a connection that just ended.
-    fn again(self, mut failed: Failed) -> Result<Request<RequestBody>, hyper::Error> {
+    /// The request to send again to the same instance, if that is safe: hyper hands it back when it
+    /// wrote nothing of it; an instance may refuse a stream before it did anything with it (RFC 9113,
+    /// section 8.7); and a method that may be repeated (RFC 9110, section 9.2.2) may meet a connection
+    /// that just ended. Else the error, with the request if another instance may be asked.
+    fn again(self, mut failed: Failed) -> Result<Request<RequestBody>, (hyper::Error, Option<Again>)> {
         let stale = self.age == Age::Reused;
-        if (stale || self.protocol == UpstreamProtocol::Http2)
-            && let Some(unsent) = failed.take_message()
-        {
-            return Ok(unsent);
-        }
+        let unsent = failed.take_message();
         let error = failed.into_error();
-        let safe = is_refused(&error) || (stale && self.idempotent && is_of_the_connection(&error));
-        self.request().filter(|_| safe).ok_or(error)
+        if let Some(request) = unsent {
+            if stale || self.protocol == UpstreamProtocol::Http2 {
+                return Ok(request);
+            }
+            return Err((error, Some(Again { request, written: Written::Nothing })));
+        }
+        let broke = self.idempotent && is_of_the_connection(&error);
+        let here = is_refused(&error) || (stale && broke);
+        match self.request().filter(|_| here || broke) {
+            Some(request) if here => Ok(request),
+            Some(request) => Err((error, Some(Again { request, written: Written::Something }))),
+            None => Err((error, None)),
+        }
     }
 
-    fn request(self) -> Option<Request<RequestBody>> {
+    /// Whether there is still all of it.
+    pub(super) fn replay(&self) -> Replay {
+        let body = self.body.as_ref().is_none_or(|upload| upload.is_kept());
+        if self.head.is_some() && body { Replay::Whole } else { Replay::Gone }
+    }
+
+    /// `None` where it was not kept, or is gone.
+    pub(super) fn request(self) -> Option<Request<RequestBody>> {
         let body = match self.body {
             Some(upload) => upload.again()?,
             None => RequestBody::Empty,
@@ -198,10 +260,6 @@ fn head_of(request: &Request<RequestBody>) -> Parts {
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     copy.into_parts().0
-}
-
-fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
 }
 
 fn is_refused(error: &hyper::Error) -> bool {

@@ -25,6 +25,7 @@ pub mod policy;
 pub mod routes;
 
 mod access_log;
+mod attempts;
 mod client;
 mod client_io;
 mod client_stream;

@@ -55,6 +55,15 @@ pub(super) enum OnDeadline {
     Trailers,
 }
 
+impl OnDeadline {
+    pub(super) fn of(call: Option<&grpc::Call>) -> Self {
+        match call {
+            Some(call) if call.reads_trailers() => Self::Trailers,
+            _ => Self::Break,
+        }
+    }
+}
+
 impl ProxiedBody {
     pub(super) fn of(
         response: Response<Incoming>,

@@ -1,6 +1,5 @@
 //! A request's way through the gateway, phase by phase.
 
-use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,9 +8,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 use super::access_log::{Record, Recorded};
+use super::attempts::{self, Asking};
 use super::body::Body;
 use super::client::Remote;
 use super::client_io::Activity;
@@ -19,17 +18,14 @@ use super::connection::Connection;
 use super::cors;
 use super::destination::{self, Asked, Destination, Way};
 use super::door::{Door, Embedded};
-use super::exchange::{ExchangeError, Watched, exchange};
+use super::exchange::Watched;
 use super::finish::Finish;
 use super::grpc;
 use super::guard;
 use super::headers::{self, X_REQUEST_ID};
-use super::informational::Early;
 use super::limits::Limits;
 use super::message::{self, Authority};
 use super::path;
-use super::patience::Patience;
-use super::policy::balance::Tried;
 use super::policy::budget::Full;
 use super::problem::Problem;
 use super::proxied_body::{OnDeadline, ProxiedBody};
@@ -37,28 +33,22 @@ use super::rate_headers;
 use super::redirect;
 use super::request_id::{self, Trust};
 use super::server::Tasks;
-use super::table::{Preference, RouteTable, Service};
+use super::table::{RouteTable, Service};
 use super::throttle::{self, Asker};
 use super::tls::Secured;
 use super::tunnel::{self, Wanted};
-use super::upload::{self, RequestBody, UploadState};
 use super::upstream::Lease;
-use super::verdict;
 use super::visit::Visit;
 use super::wants::Wants;
 use super::workers::Workers;
 use crate::model::name::ServiceName;
 use crate::model::platform::Network;
 use crate::model::principal::{Principal, TokenVerifier};
-use crate::model::traffic::{RoutePolicy, UpstreamProtocol};
-
-/// How often a request picks again because what it picked was just withdrawn.
-const PICKS: usize = 3;
 
 /// The data plane, ready to be [`run`](super::run) on any number of listeners. Clones are the same gateway.
 #[derive(Clone)]
 pub struct Gateway {
-    routes: watch::Receiver<Arc<RouteTable>>,
+    pub(super) routes: watch::Receiver<Arc<RouteTable>>,
     verifier: Arc<dyn TokenVerifier>,
     embedded: Arc<Embedded>,
     limits: Arc<Limits>,
@@ -78,12 +68,12 @@ pub(super) struct Session {
 }
 
 /// A response's head, with everything its body still needs.
-struct Answered {
-    response: Response<Incoming>,
-    connection: Connection,
-    watched: Watched,
-    on_deadline: OnDeadline,
-    lease: Lease,
+pub(super) struct Answered {
+    pub(super) response: Response<Incoming>,
+    pub(super) connection: Connection,
+    pub(super) watched: Watched,
+    pub(super) on_deadline: OnDeadline,
+    pub(super) lease: Lease,
 }
 
 impl Session {
@@ -269,45 +259,18 @@ impl Gateway {
         let permit =
             service.admit().map_err(|Full| Problem::ConcurrencyFull { service: service.name.clone() })?;
         let preference = service.preference(asker);
+        let asked = attempts::asked(visit, request.headers());
         let wanted = tunnel::wanted(&mut request);
         visit.rewrite(&mut request, way, principal.as_ref(), wanted.is_some())?;
-        let mut answered = self.tried(visit, service, preference, request, policy, record).await?;
+        let method = request.method().clone();
+        let asking = Asking { visit, service, preference, policy, method, asked };
+        let mut answered = self.ask(&asking, request, record).await?;
         answered.lease.keep(permit);
         let mut response = answered.delivered(wanted, visit.session, &service.name)?;
         if let Some(quota) = quota {
             rate_headers::add(response.headers_mut(), &quota);
         }
         Ok(response)
-    }
-
-    async fn tried(
-        &self,
-        visit: &Visit<'_>,
-        service: &Arc<Service>,
-        preference: Preference,
-        request: Request<Incoming>,
-        policy: &RoutePolicy,
-        record: &mut Record,
-    ) -> Result<Answered, Problem> {
-        let admission = service.state().breaker.admit(Instant::now()).map_err(|refused| {
-            Problem::BreakerOpen { service: service.name.clone(), retry_after: refused.retry_after }
-        })?;
-        let lease = self.enter(&visit.table, &service.name, preference, &Tried::NOBODY).await?;
-        let upstream = Arc::clone(lease.upstream());
-        record.goes_to(&upstream);
-        let result = self.exchange(visit, service, lease, request, policy).await;
-        let outcome = match &result {
-            Ok(answered) => Some(verdict::of_status(answered.response.status())),
-            Err(error) => verdict::of_error(error),
-        };
-        if let Some(outcome) = outcome {
-            verdict::report(service, &upstream, admission, outcome);
-        }
-        result.map_err(|error| {
-            let request_id = visit.request_id.to_str().unwrap_or_default();
-            tracing::warn!(%request_id, service = %service.name, error = chain(&error), "request failed");
-            problem_of(&error, &service.name, policy)
-        })
     }
 
     fn principal(
@@ -323,69 +286,6 @@ impl Gateway {
             }
             Way::Call => guard::verify(guard::header_credential(headers), &*self.verifier),
         }
-    }
-
-    /// Picks an instance and enters it. Where it was withdrawn in between, picks again from a
-    /// fresh table, waiting for it a little if it is not there yet.
-    async fn enter(
-        &self,
-        table: &Arc<RouteTable>,
-        name: &ServiceName,
-        preference: Preference,
-        tried: &Tried,
-    ) -> Result<Lease, Problem> {
-        let mut table = Arc::clone(table);
-        for _ in 0..PICKS {
-            let service = table.service(name).ok_or(Problem::NoRoute)?;
-            let upstream = service.pick(preference, tried).ok_or_else(|| Problem::NoneReady {
-                service: name.clone(),
-                state: service.waiting().to_owned(),
-            })?;
-            if let Ok(lease) = upstream.enter() {
-                return Ok(lease);
-            }
-            table = self.fresher(&table).await;
-        }
-        let state = "its instances are being replaced".to_owned();
-        Err(Problem::NoneReady { service: name.clone(), state })
-    }
-
-    async fn fresher(&self, stale: &Arc<RouteTable>) -> Arc<RouteTable> {
-        let mut routes = self.routes.clone();
-        let fresh = routes.wait_for(|table| !Arc::ptr_eq(table, stale));
-        match timeout(self.limits.table_wait, fresh).await {
-            Ok(Ok(table)) => Arc::clone(&table),
-            _ => Arc::clone(stale),
-        }
-    }
-
-    async fn exchange(
-        &self,
-        visit: &Visit<'_>,
-        service: &Service,
-        lease: Lease,
-        request: Request<Incoming>,
-        policy: &RoutePolicy,
-    ) -> Result<Answered, ExchangeError> {
-        let call = grpc::Call::of(request.headers());
-        let (parts, incoming) = request.into_parts();
-        let protocol = service.traffic.protocol;
-        let (limit, keep) = (policy.max_body.bytes(), upload::kept_for(protocol));
-        let (body, upload) = RequestBody::new(incoming, visit.version, limit, keep);
-        let watched = Watched {
-            upload,
-            early: (protocol == UpstreamProtocol::Http1)
-                .then(|| Early::new(&visit.session.activity, visit.version)),
-            protocol,
-            patience: Patience::of(&policy.timeouts, &self.limits, call.as_ref(), Instant::now().into()),
-        };
-        let request = Request::from_parts(parts, body);
-        let (response, connection) = exchange(&lease, request, &watched).await?;
-        let on_deadline = match call {
-            Some(call) if call.reads_trailers() => OnDeadline::Trailers,
-            _ => OnDeadline::Break,
-        };
-        Ok(Answered { response, connection, watched, on_deadline, lease })
     }
 }
 
@@ -409,25 +309,4 @@ impl Answered {
         headers::remove_hop_by_hop(response.headers_mut());
         Ok(response)
     }
-}
-
-fn problem_of(error: &ExchangeError, service: &ServiceName, policy: &RoutePolicy) -> Problem {
-    let service = service.clone();
-    match error {
-        ExchangeError::Connect(_) => Problem::Unreachable { service },
-        ExchangeError::Broken(_) | ExchangeError::Flood => Problem::BadAnswer { service },
-        ExchangeError::Late => Problem::AnswerLate { service },
-        ExchangeError::Overdue => Problem::TotalLate { service },
-        ExchangeError::Upload(UploadState::TooLarge) => {
-            Problem::BodyTooLarge { limit: policy.max_body.bytes() }
-        }
-        ExchangeError::Upload(UploadState::WaitsForClient) => Problem::BodyLate,
-        ExchangeError::Upload(_) => Problem::BodyBroken,
-    }
-}
-
-/// The error with its causes, for the log.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -156,6 +156,11 @@ impl Upload {
         Some(RequestBody::Streamed { upload: Arc::clone(self), attempt, sent: Sent::default() })
     }
 
+    /// Whether everything that was taken of it is still there.
+    pub(super) fn is_kept(&self) -> bool {
+        self.lock().kept.is_some()
+    }
+
     /// Nobody wants the rest: whoever sends it is told so.
     pub(super) fn withdraw(&self) {
         self.supersede();

@@ -31,7 +31,9 @@ async fn saying(answer: &'static str) -> Backend {
 
 async fn check(answer: &'static str, expected: &str) {
     let backend = saying(answer).await;
-    let world = World::serving(backend.address).await;
+    let retries = RetryPolicy { attempts: 0, ..RetryPolicy::default() };
+    let mut world = World::with_policy(&RoutePolicy { retries, ..RoutePolicy::default() }).await;
+    world.set("order", &[(1, backend.address, Ready)]);
     let answer = world.get("/orders", "").await;
     assert_eq!(format!("{} {}", answer.status(), answer.problem("code")), expected);
     assert_eq!(answer.problem("request_id"), answer.header("x-request-id").unwrap());

@@ -18,6 +18,7 @@ mod grpc;
 mod identity;
 mod misbehaving;
 mod pairings;
+mod retrying;
 mod routing;
 mod sharing;
 mod streaming;

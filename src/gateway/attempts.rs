@@ -1,0 +1,263 @@
+//! Asks the instances of a service, one after the other, until one has answered for good.
+//!
+//! What a try says about the instance is told to everybody who keeps account (`verdict`); whether
+//! there is another one is decided by [`policy::retry`](super::policy::retry) and bounded by the
+//! service's budget. Nothing of an answer has been passed on as long as there may be another try.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use hyper::body::Incoming;
+use tokio::time::{sleep, timeout};
+
+use super::access_log::Record;
+use super::exchange::{Answer, ExchangeError, Unanswered, Watched, exchange};
+use super::grpc;
+use super::informational::Early;
+use super::patience::Patience;
+use super::policy::balance::Tried;
+use super::policy::breaker::Outcome;
+use super::policy::budget::{Retry, backoff};
+use super::policy::retry::{self, Asked, Decision, Failed, Failure, RequestBody as Replay, Written};
+use super::problem::Problem;
+use super::proxied_body::OnDeadline;
+use super::proxy::{Answered, Gateway};
+use super::table::{Preference, RouteTable, Service};
+use super::upload::{self, RequestBody, UploadState};
+use super::upstream::Lease;
+use super::verdict;
+use super::visit::Visit;
+use crate::model::name::ServiceName;
+use crate::model::traffic::{RoutePolicy, UpstreamProtocol};
+
+/// Asks not to retry: whoever sends it does so itself.
+const X_MSCTL_NO_RETRY: HeaderName = HeaderName::from_static("x-msctl-no-retry");
+/// Which try this is, from the second on.
+const X_MSCTL_ATTEMPT: HeaderName = HeaderName::from_static("x-msctl-attempt");
+
+/// How often a request picks again because what it picked was just withdrawn.
+const PICKS: usize = 3;
+
+/// Who is asked for what, in all tries the same.
+pub(super) struct Asking<'r> {
+    pub(super) visit: &'r Visit<'r>,
+    pub(super) service: &'r Arc<Service>,
+    pub(super) preference: Preference,
+    pub(super) policy: &'r RoutePolicy,
+    pub(super) method: Method,
+    pub(super) asked: Asked,
+}
+
+/// A try that has ended.
+struct Tally {
+    lease: Lease,
+    result: Result<Answer, Unanswered>,
+}
+
+impl Gateway {
+    pub(super) async fn ask(
+        &self,
+        asking: &Asking<'_>,
+        request: Request<Incoming>,
+        record: &mut Record,
+    ) -> Result<Answered, Problem> {
+        let call = grpc::Call::of(request.headers());
+        let on_deadline = OnDeadline::of(call.as_ref());
+        let (mut request, watched) = self.watched(asking, request, call.as_ref());
+        let (mut tried, mut tries) = (Tried::NOBODY, 1);
+        let mut _retry: Option<Retry<'_>> = None;
+        let mut setback = None;
+        loop {
+            // Where nobody is left to ask, what went wrong before is still the reason.
+            let tally = self.attempt(asking, &mut tried, request, &watched, record).await;
+            let tally = tally.map_err(|problem| setback.take().unwrap_or(problem))?;
+            let retry = tally.failure().and_then(|failed| asking.retry(failed, tries));
+            let (lease, answer, again) = match (tally.result, &retry) {
+                (Ok(answer), None) => (tally.lease, Ok((answer.response, answer.connection)), None),
+                (Ok(answer), Some(_)) => {
+                    (tally.lease, Ok((answer.response, answer.connection)), answer.spare.request())
+                }
+                (Err(failed), None) => (tally.lease, Err(failed.error), None),
+                (Err(failed), Some(_)) => {
+                    (tally.lease, Err(failed.error), failed.again.map(|again| again.request))
+                }
+            };
+            let Some(again) = again else {
+                let (response, connection) = answer.map_err(|error| asking.explain(&error))?;
+                return Ok(Answered { response, connection, watched, on_deadline, lease });
+            };
+            _retry = retry;
+            setback = answer.map_err(|error| asking.explain(&error)).err();
+            drop(lease);
+            sleep(backoff(tries, fastrand::u64(..))).await;
+            tries += 1;
+            request = again;
+            request.headers_mut().insert(X_MSCTL_ATTEMPT, HeaderValue::from(tries));
+        }
+    }
+
+    fn watched(
+        &self,
+        asking: &Asking<'_>,
+        request: Request<Incoming>,
+        call: Option<&grpc::Call>,
+    ) -> (Request<RequestBody>, Watched) {
+        let (visit, policy) = (asking.visit, asking.policy);
+        let (parts, incoming) = request.into_parts();
+        let protocol = asking.service.traffic.protocol;
+        let (limit, keep) = (policy.max_body.bytes(), upload::kept_for(protocol));
+        let (body, upload) = RequestBody::new(incoming, visit.version, limit, keep);
+        let watched = Watched {
+            upload,
+            early: (protocol == UpstreamProtocol::Http1)
+                .then(|| Early::new(&visit.session.activity, visit.version)),
+            protocol,
+            patience: Patience::of(&policy.timeouts, self.limits(), call, Instant::now().into()),
+        };
+        (Request::from_parts(parts, body), watched)
+    }
+
+    async fn attempt(
+        &self,
+        asking: &Asking<'_>,
+        tried: &mut Tried,
+        request: Request<RequestBody>,
+        watched: &Watched,
+        record: &mut Record,
+    ) -> Result<Tally, Problem> {
+        let service = asking.service;
+        let admission = service.state().breaker.admit(Instant::now()).map_err(|refused| {
+            Problem::BreakerOpen { service: service.name.clone(), retry_after: refused.retry_after }
+        })?;
+        let lease = self.enter(&asking.visit.table, &service.name, asking.preference, tried).await?;
+        tried.add(&**lease.upstream());
+        record.goes_to(lease.upstream());
+        let result = exchange(&lease, request, watched).await;
+        let outcome = match &result {
+            Ok(answer) => Some(verdict::of_status(answer.response.status())),
+            Err(failed) => verdict::of_error(&failed.error),
+        };
+        if let Some(outcome) = outcome {
+            verdict::report(service, lease.upstream(), admission, outcome);
+        }
+        Ok(Tally { lease, result })
+    }
+
+    /// Picks an instance and enters it. Where it was withdrawn in between, picks again from a
+    /// fresh table, waiting for it a little if it is not there yet.
+    async fn enter(
+        &self,
+        table: &Arc<RouteTable>,
+        name: &ServiceName,
+        preference: Preference,
+        tried: &Tried,
+    ) -> Result<Lease, Problem> {
+        let mut table = Arc::clone(table);
+        for _ in 0..PICKS {
+            let service = table.service(name).ok_or(Problem::NoRoute)?;
+            let upstream = service.pick(preference, tried).ok_or_else(|| Problem::NoneReady {
+                service: name.clone(),
+                state: service.waiting().to_owned(),
+            })?;
+            if let Ok(lease) = upstream.enter() {
+                return Ok(lease);
+            }
+            table = self.fresher(&table).await;
+        }
+        let state = "its instances are being replaced".to_owned();
+        Err(Problem::NoneReady { service: name.clone(), state })
+    }
+
+    async fn fresher(&self, stale: &Arc<RouteTable>) -> Arc<RouteTable> {
+        let mut routes = self.routes.clone();
+        let fresh = routes.wait_for(|table| !Arc::ptr_eq(table, stale));
+        match timeout(self.limits().table_wait, fresh).await {
+            Ok(Ok(table)) => Arc::clone(&table),
+            _ => Arc::clone(stale),
+        }
+    }
+}
+
+impl Tally {
+    /// What another try would have to make good; `None` where the answer is the last word.
+    fn failure(&self) -> Option<(Failure, Written, Replay)> {
+        match &self.result {
+            Ok(answer) => {
+                let (status, headers) = (answer.response.status(), answer.response.headers());
+                let failure = Failure::Status { status, retry_after: retry_after(headers) };
+                let is_refusal = verdict::of_status(status) == Outcome::Failure;
+                is_refusal.then_some((failure, Written::Something, answer.spare.replay()))
+            }
+            Err(Unanswered { error, again }) => {
+                let failure = match error {
+                    ExchangeError::Connect(_) => Failure::Connect,
+                    ExchangeError::Broken(_) => Failure::Reset,
+                    ExchangeError::Late => Failure::Late,
+                    _ => Failure::Other,
+                };
+                let replay = if again.is_some() { Replay::Whole } else { Replay::Gone };
+                Some((failure, again.as_ref().map_or(Written::Something, |again| again.written), replay))
+            }
+        }
+    }
+}
+
+/// Whether tries after the first are wanted. `headers` are the client's.
+pub(super) fn asked(visit: &Visit<'_>, headers: &HeaderMap) -> Asked {
+    if headers.contains_key(X_MSCTL_NO_RETRY) {
+        Asked::NotToRetry
+    } else if visit.session.tasks.is_stopping() {
+        Asked::Stopping
+    } else {
+        Asked::Freely
+    }
+}
+
+impl<'r> Asking<'r> {
+    /// The right to another try, if it is worth one and the service can bear it.
+    fn retry(&self, failed: (Failure, Written, Replay), tries: u32) -> Option<Retry<'r>> {
+        let (failure, written, body) = failed;
+        let policy = &self.policy.retries;
+        let failed = Failed { method: &self.method, failure, written, body, tries, asked: self.asked };
+        match retry::decide(&failed, policy) {
+            Decision::Again => self.service.state().load.retry(policy),
+            Decision::Final(_) => None,
+        }
+    }
+
+    fn explain(&self, error: &ExchangeError) -> Problem {
+        let request_id = self.visit.request_id.to_str().unwrap_or_default();
+        let service = &self.service.name;
+        tracing::warn!(%request_id, %service, error = chain(error), "request failed");
+        problem_of(error, service, self.policy)
+    }
+}
+
+/// In seconds; as a date it is no invitation to try at once.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
+
+fn problem_of(error: &ExchangeError, service: &ServiceName, policy: &RoutePolicy) -> Problem {
+    let service = service.clone();
+    match error {
+        ExchangeError::Connect(_) => Problem::Unreachable { service },
+        ExchangeError::Broken(_) | ExchangeError::Flood => Problem::BadAnswer { service },
+        ExchangeError::Late => Problem::AnswerLate { service },
+        ExchangeError::Overdue => Problem::TotalLate { service },
+        ExchangeError::Upload(UploadState::TooLarge) => {
+            Problem::BodyTooLarge { limit: policy.max_body.bytes() }
+        }
+        ExchangeError::Upload(UploadState::WaitsForClient) => Problem::BodyLate,
+        ExchangeError::Upload(_) => Problem::BodyBroken,
+    }
+}
+
+/// The error with its causes, for the log.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

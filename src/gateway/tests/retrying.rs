@@ -1,0 +1,102 @@
+//! Another try on another instance: when there is one, and when there is none.
+
+use std::net::SocketAddr;
+
+use super::backend::{Backend, ok};
+use super::harness::World;
+use crate::model::catalog::EndpointState::Ready;
+use crate::model::traffic::{RetryPolicy, RoutePolicy};
+
+/// An address that nobody listens at.
+fn nobody() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 1))
+}
+
+/// Reads each request and closes the connection instead of answering.
+async fn hanging_up() -> Backend {
+    Backend::new(|mut wire, _| async move { drop(wire.read().await) }).await
+}
+
+async fn answering(head: &'static str) -> Backend {
+    Backend::new(move |mut wire, _| async move {
+        while wire.read().await.is_some() {
+            wire.write(format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n")).await;
+        }
+    })
+    .await
+}
+
+/// The statuses of many requests of this kind, each different one once.
+async fn statuses(policy: &RoutePolicy, first: SocketAddr, request: &str) -> Vec<u16> {
+    let good = Backend::new(|mut wire, _| async move {
+        while let Some(request) = wire.read().await {
+            wire.write(ok(&request.head)).await;
+        }
+    })
+    .await;
+    let mut seen = Vec::new();
+    for _ in 0..12 {
+        // A world of its own each time, where nobody has been ejected yet.
+        let mut world = World::with_policy(policy).await;
+        world.set("order", &[(1, first, Ready), (2, good.address, Ready)]);
+        seen.push(world.send(request).await.status());
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    seen
+}
+
+const GET: &str = "GET /orders HTTP/1.1\r\nHost: a\r\n\r\n";
+const POST: &str = "POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+
+#[tokio::test]
+async fn what_never_reached_an_instance_is_asked_of_another_whatever_the_method() {
+    let policy = RoutePolicy::default();
+    assert_eq!(statuses(&policy, nobody(), GET).await, [200]);
+    assert_eq!(statuses(&policy, nobody(), POST).await, [200]);
+}
+
+#[tokio::test]
+async fn what_may_have_been_acted_upon_is_repeated_only_if_that_is_safe() {
+    let (policy, broken) = (RoutePolicy::default(), hanging_up().await);
+    assert_eq!(statuses(&policy, broken.address, GET).await, [200]);
+    assert_eq!(statuses(&policy, broken.address, POST).await, [200, 502]);
+}
+
+#[tokio::test]
+async fn who_retries_himself_can_say_so() {
+    let request = "GET /orders HTTP/1.1\r\nHost: a\r\nX-Msctl-No-Retry: 1\r\n\r\n";
+    assert_eq!(statuses(&RoutePolicy::default(), nobody(), request).await, [200, 502]);
+}
+
+#[tokio::test]
+async fn an_answer_is_final_unless_the_policy_or_the_instance_says_otherwise() {
+    let (policy, busy) = (RoutePolicy::default(), answering("503 Service Unavailable").await);
+    assert_eq!(statuses(&policy, busy.address, GET).await, [200, 503]);
+    let retries = RetryPolicy { on_status: true, ..RetryPolicy::default() };
+    let eager = RoutePolicy { retries, ..RoutePolicy::default() };
+    assert_eq!(statuses(&eager, busy.address, GET).await, [200]);
+    assert_eq!(statuses(&eager, busy.address, POST).await, [200, 503]);
+    let inviting = answering("503 Service Unavailable\r\nRetry-After: 0").await;
+    assert_eq!(statuses(&policy, inviting.address, GET).await, [200]);
+}
+
+#[tokio::test]
+async fn no_more_is_tried_than_the_policy_allows() {
+    let retries = RetryPolicy { attempts: 0, ..RetryPolicy::default() };
+    let policy = RoutePolicy { retries, ..RoutePolicy::default() };
+    assert_eq!(statuses(&policy, nobody(), GET).await, [200, 502]);
+}
+
+#[tokio::test]
+async fn the_instance_is_told_which_try_it_is() {
+    let good = Backend::echo().await;
+    let mut world = World::new().await;
+    world.set("order", &[(1, nobody(), Ready), (2, good.address, Ready)]);
+    let mut heads = Vec::new();
+    for _ in 0..12 {
+        heads.push(world.send(GET).await.text());
+    }
+    let again = heads.iter().filter(|head| head.contains("x-msctl-attempt: 2")).count();
+    assert!(again > 0 && again < heads.len(), "{again} of {} were second tries", heads.len());
+}
