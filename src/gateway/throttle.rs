@@ -3,12 +3,11 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use http::header::COOKIE;
 use http::{HeaderMap, HeaderName};
 
 use super::destination::Way;
+use super::policy::canary::cookies;
 use super::policy::limiter::{Answer, Key, Verdict};
-use super::policy::rendezvous::hash;
 use super::problem::Problem;
 use crate::model::principal::Principal;
 use crate::model::traffic::RequestKey;
@@ -38,12 +37,7 @@ impl<'r> Asker<'r> {
 
     /// The same for the same asker, in every process.
     pub(super) fn hash(&self, of: &RequestKey) -> u64 {
-        match self.key(of) {
-            Key::Client(IpAddr::V4(address)) => hash(&address.octets()),
-            Key::Client(IpAddr::V6(address)) => hash(&address.octets()[..8]),
-            Key::Subject(text) | Key::Header(text) | Key::Cookie(text) => hash(text.as_bytes()),
-            Key::Everyone => 0,
-        }
+        self.key(of).rank()
     }
 
     fn header(&self, name: &str) -> Option<&'r str> {
@@ -66,9 +60,6 @@ pub(super) fn count(way: &Way, asker: Asker<'_>, now: Instant) -> Result<Option<
     }
 }
 
-/// HTTP/2 clients may send several `Cookie` fields (RFC 9113, section 8.2.3).
 fn cookie<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
-    let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
-    let mut pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(sent, _)| *sent == name).map(|(_, value)| value)
+    cookies(headers).find(|(sent, _)| *sent == name).map(|(_, value)| value)
 }

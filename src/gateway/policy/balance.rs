@@ -11,6 +11,7 @@
 use std::time::{Duration, Instant};
 
 pub use self::candidate::{Candidate, Tried};
+use super::numbers::{below, float, fraction};
 use super::rendezvous::rank;
 
 mod candidate;
@@ -172,7 +173,7 @@ impl<C: Candidate, R: FnMut() -> u64> Picking<'_, C, R> {
         let (candidates, choice) = (self.candidates, self.choice);
         *self.panic.get_or_insert_with(|| {
             let healthy = candidates.iter().filter(|candidate| candidate.is_healthy(choice.now)).count();
-            number(healthy) < choice.panic_below * number(candidates.len())
+            float(healthy) < choice.panic_below * float(candidates.len())
         })
     }
 
@@ -182,7 +183,7 @@ impl<C: Candidate, R: FnMut() -> u64> Picking<'_, C, R> {
     }
 
     fn load(&self, at: usize) -> f64 {
-        (number(self.candidates[at].in_flight()) + 1.0) / self.share(at)
+        (float(self.candidates[at].in_flight()) + 1.0) / self.share(at)
     }
 
     fn share(&self, at: usize) -> f64 {
@@ -203,18 +204,6 @@ fn warmth(age: Duration, slow_start: Duration) -> f64 {
         return 1.0;
     }
     FIRST_SHARE + (1.0 - FIRST_SHARE) * age.div_duration_f64(slow_start)
-}
-
-fn below(random: u64, count: usize) -> usize {
-    usize::try_from(random % count as u64).unwrap_or(0)
-}
-
-fn fraction(random: u64) -> f64 {
-    f64::from((random >> 32) as u32) / (f64::from(u32::MAX) + 1.0)
-}
-
-fn number(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

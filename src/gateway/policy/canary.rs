@@ -38,14 +38,17 @@ fn is_asked_for(canary: &Canary, headers: &HeaderMap) -> bool {
     let by_header = canary.header.as_ref().is_some_and(|(name, value)| {
         headers.get_all(name.as_str()).iter().any(|sent| sent.as_bytes() == value.as_bytes())
     });
-    by_header || canary.cookie.as_ref().is_some_and(|(name, value)| has_cookie(headers, name, value))
+    by_header
+        || canary
+            .cookie
+            .as_ref()
+            .is_some_and(|(name, value)| cookies(headers).any(|pair| pair == (name, value)))
 }
 
-/// HTTP/2 clients may send several `Cookie` fields (RFC 9113, section 8.2.3).
-fn has_cookie(headers: &HeaderMap, name: &str, value: &str) -> bool {
+/// Names and values. HTTP/2 clients may send several `Cookie` fields (RFC 9113, section 8.2.3).
+pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
-    let mut pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.any(|pair| pair == (name, value))
+    fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
 #[cfg(test)]

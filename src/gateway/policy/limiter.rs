@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use self::gcra::Cell;
 use self::hashed::Hashed;
+use super::numbers::below;
+use super::rendezvous;
 use crate::model::traffic::RateLimit;
 
 mod gcra;
@@ -48,7 +50,7 @@ pub struct Answer {
     pub limit: u32,
     /// How many more may be made now.
     pub remaining: u32,
-    /// When `remaining` is `limit` again.
+    /// Until `remaining` is `limit` again.
     pub reset: Duration,
 }
 
@@ -97,11 +99,23 @@ impl Limiter {
 
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
         // The table inside uses the other bits.
-        lock(&self.shards[usize::try_from((hash >> 32) % SHARDS as u64).unwrap_or(0)])
+        lock(&self.shards[below(hash >> 32, SHARDS)])
     }
 }
 
 impl Key<'_> {
+    /// For [`Method::Consistent`](super::balance::Method::Consistent): the same in every process.
+    pub fn rank(self) -> u64 {
+        match self.masked() {
+            Self::Client(IpAddr::V4(address)) => rendezvous::hash(&address.octets()),
+            Self::Client(IpAddr::V6(address)) => rendezvous::hash(&address.octets()),
+            Self::Subject(text) | Self::Header(text) | Self::Cookie(text) => {
+                rendezvous::hash(text.as_bytes())
+            }
+            Self::Everyone => 0,
+        }
+    }
+
     fn masked(self) -> Self {
         match self {
             Self::Client(address) => Self::Client(network(address.to_canonical())),
@@ -134,8 +148,7 @@ fn make_room(shard: &mut Shard, now: u64, random: u64) {
     let before = shard.len();
     shard.retain(|_, full_at| *full_at > now);
     if shard.len() == before {
-        let victim = usize::try_from(random % before as u64).unwrap_or(0);
-        let victim = shard.keys().nth(victim).copied();
+        let victim = shard.keys().nth(below(random, before)).copied();
         victim.map(|victim| shard.remove(&victim));
     }
 }
@@ -147,3 +160,6 @@ fn nanos(duration: Duration) -> u64 {
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

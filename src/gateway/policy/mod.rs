@@ -19,3 +19,8 @@ pub mod outlier;
 pub mod rendezvous;
 pub mod retry;
 pub mod shed;
+
+mod numbers;
+
+#[cfg(test)]
+mod simulation;

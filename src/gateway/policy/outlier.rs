@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::numbers::float;
 use crate::model::traffic::OutlierPolicy;
 
 /// What is held against one instance.
@@ -111,10 +112,9 @@ impl Ejections {
 
 /// How many of `count` may be ejected at once.
 fn most(count: usize, max_share: f64) -> usize {
-    let within = |&ejected: &usize| number(ejected) <= max_share * number(count);
+    let within = |&ejected: &usize| float(ejected) <= max_share * float(count);
     (1..=count).take_while(within).last().unwrap_or(1)
 }
 
-fn number(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
-}
+#[cfg(test)]
+mod tests;

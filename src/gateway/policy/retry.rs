@@ -140,3 +140,6 @@ fn is_of_a_gateway(status: StatusCode) -> bool {
 fn may_have_acted(failed: &Failed<'_>) -> bool {
     failed.failure != Failure::Connect && failed.written == Written::Something
 }
+
+#[cfg(test)]
+mod tests;
