@@ -30,4 +30,4 @@ mod wire;
 mod tests;
 
 pub use post::{Newcomer, OfferError, Post, Successor};
-pub use take::{Estate, Predecessor, TakeError, take};
+pub use take::{Estate, Predecessor, TakeError, claim, take};
