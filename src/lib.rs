@@ -22,6 +22,7 @@ pub mod build;
 pub mod certificates;
 pub mod configuration;
 pub mod gateway;
+pub mod handover;
 pub mod logs;
 pub mod manifest;
 pub mod registry;

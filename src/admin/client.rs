@@ -27,8 +27,38 @@ pub enum ClientError {
     NotRunning,
     #[error("the platform process at {path} broke off: {reason}")]
     Broken { path: PathBuf, reason: String },
+    /// It is there, and does nothing.
+    #[error("{} does not answer within {}", named(.pid.as_ref()), humantime::format_duration(ANSWER_LIMIT))]
+    Hangs { pid: Option<i32> },
     #[error("the platform process answers {status}; is it another version of msctl?")]
     Unexpected { status: StatusCode },
+}
+
+impl ClientError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotRunning => Some("start it with: msctl up".to_owned()),
+            Self::Hangs { pid: Some(pid) } if is_stopped(*pid) => {
+                Some(format!("it was stopped by a signal; let it go on with: kill -CONT {pid}"))
+            }
+            Self::Hangs { pid: Some(pid) } => Some(format!(
+                "end it with: kill -9 {pid} ; its services go on running, and the next msctl up takes them over"
+            )),
+            _ => None,
+        }
+    }
+}
+
+fn named(pid: Option<&i32>) -> String {
+    pid.map_or("the platform process".to_owned(), |pid| format!("the platform process (process {pid})"))
+}
+
+/// By a signal, as its state in /proc says (proc_pid_stat(5)).
+fn is_stopped(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with(['T', 't']))
 }
 
 /// One platform's admin door. Each call opens a connection of its own.
@@ -102,6 +132,7 @@ impl Client {
         body: Bytes,
     ) -> Result<http::Response<Incoming>, ClientError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unconnected(&error))?;
+        let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|_| ClientError::NotRunning)?;
@@ -115,9 +146,9 @@ impl Client {
             .body(Full::new(body))
             .map_err(|error| self.broken(&error))?;
         let answered = tokio::time::timeout(ANSWER_LIMIT, sender.send_request(request)).await;
-        let no_answer = format!("no answer within {}", humantime::format_duration(ANSWER_LIMIT));
         // A connection that ends without an answer is a process that has just ended.
-        let response = answered.map_err(|_| self.broken(&no_answer))?.map_err(|_| ClientError::NotRunning)?;
+        let response =
+            answered.map_err(|_| ClientError::Hangs { pid })?.map_err(|_| ClientError::NotRunning)?;
         match response.status() {
             StatusCode::OK => Ok(response),
             status => Err(ClientError::Unexpected { status }),
@@ -181,5 +212,42 @@ impl Lines {
                 None => return Ok(None),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Pid, Signal, kill_process};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_does_nothing_is_named_and_so_is_the_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("admin.sock");
+        let _hanging = tokio::net::UnixListener::bind(&socket).unwrap();
+        let error = Client::new(&socket).status().await.unwrap_err();
+        let own = std::process::id();
+        assert_eq!(
+            error.to_string(),
+            format!("the platform process (process {own}) does not answer within 10s")
+        );
+        let hint = error.hint().unwrap();
+        assert!(hint.starts_with(&format!("end it with: kill -9 {own} ;")), "{hint}");
+    }
+
+    #[test]
+    fn one_that_was_stopped_is_to_go_on() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let hint = || ClientError::Hangs { pid: Some(pid) }.hint().unwrap();
+        assert!(hint().starts_with("end it"));
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
+        // The signal was sent by this very process, so the stop has begun; it shows soon.
+        while !is_stopped(pid) {
+            std::thread::yield_now();
+        }
+        assert_eq!(hint(), format!("it was stopped by a signal; let it go on with: kill -CONT {pid}"));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

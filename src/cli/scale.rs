@@ -3,6 +3,7 @@
 use super::command::CommandError;
 use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
+use crate::ops::detached::Replaced;
 use crate::ops::{Context, change};
 use crate::ui::printer::{Printer, Style};
 use crate::ui::progress::{BuildOutput, Progress};
@@ -16,10 +17,15 @@ pub struct ScaleArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  msctl restart order\n  msctl restart")]
+#[command(
+    after_help = "Examples:\n  msctl restart order\n  msctl restart\n  msctl restart --platform-process"
+)]
 pub struct RestartArgs {
     /// Only these services
     services: Vec<String>,
+    /// Replace the process that serves the gateway instead, and no instance; no connection is dropped
+    #[arg(long, conflicts_with = "services")]
+    platform_process: bool,
 }
 
 /// The most instances of one service.
@@ -48,10 +54,26 @@ pub async fn run_restart(
     context: &Context,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
+    if args.platform_process {
+        return restart_process(context, printer).await;
+    }
     let mut progress = Progress::new(printer, BuildOutput::Hidden);
     let outcome = change::restart(context, &args.services, &mut |event| progress.show(event)).await?;
     drop(progress);
     Ok(conclude(&outcome, printer))
+}
+
+async fn restart_process(context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
+    let said = match change::restart_process(context).await? {
+        Some(Replaced { pid, program }) => {
+            format!(
+                "replaced the platform process (process {pid}, msctl {program}) without dropping a connection"
+            )
+        }
+        None => "the platform process had just ended; a new one was started".to_owned(),
+    };
+    printer.say(&printer.paint(Style::Good, &said));
+    Ok(ExitCode::Ok)
 }
 
 fn conclude(outcome: &Outcome, printer: &Printer) -> ExitCode {

@@ -8,6 +8,8 @@ use crate::model::event::Event;
 use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
 use crate::ops::Context;
+use crate::ops::detached::{OtherBuild, Replaced};
+use crate::ops::host::{self, Beginning};
 use crate::ops::target::RuntimeChoice;
 use crate::ops::up::{self, Audience, Greeting, Manner, Request};
 use crate::ui::printer::{Printer, Style};
@@ -42,6 +44,9 @@ pub struct Args {
 pub struct HostArgs {
     #[arg(long, default_value = "auto")]
     runtime: RuntimeArg,
+    /// Take over from the process that runs the platform, if one does
+    #[arg(long)]
+    take_over: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -90,8 +95,21 @@ pub async fn run_host(args: &HostArgs, context: &Context) -> Result<ExitCode, Co
     let mut signals = Signals::listen()?;
     // A session of its own: the terminal that started it may close. Already being a leader is fine.
     let _ = rustix::process::setsid();
-    up::host(context, args.runtime.into(), &mut signals).await?;
+    let beginning = if args.take_over { Beginning::TakingOver } else { Beginning::Fresh };
+    host::host(context, args.runtime.into(), beginning, &mut signals).await?;
     Ok(ExitCode::Ok)
+}
+
+fn told(other_build: &OtherBuild) -> String {
+    match other_build {
+        OtherBuild::Replaced(Replaced { pid, program }) => format!(
+            "the platform process was another build (process {pid}, msctl {program}); replaced without dropping a \
+             connection"
+        ),
+        OtherBuild::Stays { pid } => format!(
+            "the platform process (process {pid}) is another build of msctl; it stays until the next msctl down"
+        ),
+    }
 }
 
 /// The terminal of a command that watches a platform.
@@ -108,6 +126,9 @@ impl Audience for Screen<'_> {
         let strong = |text: &str| self.printer.paint(Style::Strong, text);
         self.printer.say(&format!("{} at {}", strong(platform), strong(url)));
         self.printer.say(&self.printer.paint(Style::Dim, &format!("  {runtime}")));
+        if let Some(other_build) = &greeting.other_build {
+            self.printer.say(&self.printer.paint(Style::Dim, &format!("  {}", told(other_build))));
+        }
         self.greeting = Some(greeting.clone());
     }
 

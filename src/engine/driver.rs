@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::desire::{Wish, desire};
 use super::executor::{Executor, Ground, Report};
 use super::observer::{self, Observer};
 use super::ports::{Announcer, Traffic, Wiring};
-use super::state::{CRASH_LOOP, Effect, Input, State};
+use super::rest::{Rest, Verdict};
+use super::state::{CRASH_LOOP, Effect, Input, State, Wishes};
 use super::status;
 use crate::build::Builder;
 use crate::model::catalog::EndpointState;
@@ -34,6 +35,9 @@ const COMMAND_QUEUE: usize = 64;
 
 /// How often a stop looks whether something has come up after all.
 const STOP_ROUNDS: usize = 3;
+
+/// How long a change that is under way may take before another process takes over.
+const REST_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the loop rests at most; whatever falls due with time is noticed then at the latest.
 const LONGEST_REST: Duration = Duration::from_secs(10);
@@ -75,6 +79,9 @@ enum Command {
     },
     Stop {
         reply: oneshot::Sender<Report>,
+    },
+    Rest {
+        reply: oneshot::Sender<Rest>,
     },
 }
 
@@ -128,6 +135,23 @@ impl Engine {
         only: Option<BTreeSet<ServiceName>>,
     ) -> Result<Result<Plan, Failure>, Stopping> {
         self.ask(|reply| Command::Plan { platform, only, reply }).await
+    }
+
+    /// Goes on where another process has stopped; returns as [`Self::apply`] does.
+    ///
+    /// # Errors
+    /// [`Stopping`] when the loop has ended.
+    pub async fn succeed(&self, platform: Arc<Platform>, wishes: Wishes) -> Result<Outcome, Stopping> {
+        self.change(Input::Succeed { platform, wishes }).await
+    }
+
+    /// Does nothing from then on until it is known whether another process takes over. What is under
+    /// way may finish first, if that does not take long.
+    ///
+    /// # Errors
+    /// [`Stopping`] when the loop has ended.
+    pub async fn rest(&self) -> Result<Rest, Stopping> {
+        self.ask(|reply| Command::Rest { reply }).await
     }
 
     /// Abandons whatever is going on, lets go of every instance, and ends the loop.
@@ -212,19 +236,50 @@ impl Driver {
                         let _ = reply.send(self.stop().await);
                         return;
                     }
+                    Some(Command::Rest { reply }) => match self.rest(reply).await {
+                        Verdict::Resume => Input::Resume,
+                        Verdict::End => return,
+                    },
                     None => return,
                 },
                 Some(look) = looks.recv() => self.look(look),
                 report = finished(&mut self.reconcile) => report,
                 () = sleep_until(rest), if !self.state.is_executing() => Input::Tick,
             };
-            let was_idle = !self.state.is_executing();
-            for effect in self.state.step(input, Instant::now()) {
-                self.obey(effect);
+            self.take(input);
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        let was_idle = !self.state.is_executing();
+        for effect in self.state.step(input, Instant::now()) {
+            self.obey(effect);
+        }
+        if was_idle && self.state.is_executing() {
+            self.busy_since = Instant::now();
+        }
+    }
+
+    async fn rest(&mut self, reply: oneshot::Sender<Rest>) -> Verdict {
+        let deadline = Instant::now() + REST_LIMIT;
+        while self.reconcile.is_some() {
+            match timeout_at(deadline, finished(&mut self.reconcile)).await {
+                Ok(report) => self.take(report),
+                Err(_) => self.abandon().await,
             }
-            if was_idle && self.state.is_executing() {
-                self.busy_since = Instant::now();
-            }
+        }
+        let (rest, verdict) = Rest::new(self.state.wishes());
+        // Somebody who does not wait any more has dropped the rest, which resumes.
+        let _ = reply.send(rest);
+        verdict.await.unwrap_or(Verdict::Resume)
+    }
+
+    /// Breaks the reconcile off. Whatever it has done is seen by the next look.
+    async fn abandon(&mut self) {
+        if let Some(reconcile) = self.reconcile.take() {
+            reconcile.abort();
+            // Only its end matters: aborted, panicked or done are all the same here.
+            let _ = reconcile.await;
         }
     }
 
@@ -314,11 +369,7 @@ impl Driver {
     /// Ends the reconcile under way, then plans and carries out the end of everything.
     async fn stop(&mut self) -> Report {
         self.executor.announcer.announce(EventKind::Stopping);
-        if let Some(reconcile) = self.reconcile.take() {
-            reconcile.abort();
-            // Only its end matters: aborted, panicked or done are all the same here.
-            let _ = reconcile.await;
-        }
+        self.abandon().await;
         for _ in 0..STOP_ROUNDS {
             match let_go(&self.executor, self.state.platform.as_deref()).await {
                 Ok(report) if !report.failed.is_empty() => return report,

@@ -5,6 +5,7 @@
 //! - [`desire`] turns the manifest into what planning compares (digests, hashes).
 //! - [`executor`] walks a plan in parallel and decides nothing.
 //! - [`status`] is what `ps` shows of all that.
+//! - [`rest`] holds it still while another process takes over.
 //! - [`observer`] keeps the latest snapshot; [`probe`] asks an instance whether it is ready.
 //!
 //! The engine reaches instances through [`crate::runtime::Runtime`] and requests through the ports
@@ -16,10 +17,13 @@ pub mod executor;
 pub mod observer;
 pub mod ports;
 pub mod probe;
+pub mod rest;
 pub mod state;
 pub mod status;
 
 pub use driver::{Engine, EngineParts, Stopping, let_go, preview};
+pub use rest::Rest;
+pub use state::Wishes;
 
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,13 @@ pub enum Input {
     Restart {
         services: BTreeSet<ServiceName>,
     },
+    /// Go on where another process has stopped.
+    Succeed {
+        platform: Arc<Platform>,
+        wishes: Wishes,
+    },
+    /// Go on where this one has stopped; what was under way then may have been broken off.
+    Resume,
     Observed {
         observed: Arc<Observed>,
         catalog: Arc<Catalog>,
@@ -66,6 +73,17 @@ pub enum Effect {
     Announce(EventKind),
     /// Nothing is left to do: whoever waits for that may be told.
     Settled,
+}
+
+/// What was asked for beyond the manifest, and cannot be seen by looking: what a process passes on to
+/// the one that replaces it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Wishes {
+    pub scale: BTreeMap<ServiceName, u16>,
+    pub restart_through: BTreeMap<ServiceName, Generation>,
+    pub last_generation: BTreeMap<ServiceName, Generation>,
+    /// The services that were asked for; `None` is all.
+    pub active: Option<BTreeSet<ServiceName>>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -126,6 +144,11 @@ impl State {
                 self.reconcile_as_asked()
             }
             Input::Restart { services } => self.restart(services),
+            Input::Succeed { platform, wishes } => self.succeed(platform, wishes),
+            Input::Resume => {
+                self.phase = Phase::Idle;
+                self.reconcile_soon()
+            }
             Input::Observed { observed, catalog } => self.look(&observed, &catalog, now),
             Input::Executed(report) => self.finish(report, now),
             Input::Blind(failure) => {
@@ -164,6 +187,17 @@ impl State {
         self.failures.values().filter_map(|trouble| trouble.retry_at).min()
     }
 
+    /// `None` as long as nobody has asked for anything.
+    #[must_use]
+    pub fn wishes(&self) -> Option<Wishes> {
+        self.platform.is_some().then(|| Wishes {
+            scale: self.scale.clone(),
+            restart_through: self.restart_through.clone(),
+            last_generation: self.last_generation.clone(),
+            active: self.active.clone(),
+        })
+    }
+
     #[must_use]
     pub fn is_executing(&self) -> bool {
         self.phase != Phase::Idle
@@ -195,6 +229,12 @@ impl State {
         self.failures.clear();
         self.platform = Some(platform);
         self.reconcile_as_asked()
+    }
+
+    fn succeed(&mut self, platform: Arc<Platform>, wishes: Wishes) -> Vec<Effect> {
+        let Wishes { scale, restart_through, last_generation, active } = wishes;
+        *self = Self { scale, restart_through, last_generation, ..Self::default() };
+        self.apply(platform, active)
     }
 
     fn restart(&mut self, services: BTreeSet<ServiceName>) -> Vec<Effect> {

@@ -57,6 +57,10 @@ impl Activity {
     #[expect(clippy::unused_self, reason = "nothing writes it yet")]
     pub(super) fn send_informational(&self, _status: StatusCode, _headers: &HeaderMap) {}
 
+    pub(super) fn is_opaque(&self) -> bool {
+        self.opaque.load(Ordering::Acquire)
+    }
+
     /// The framing of the head that was read last.
     pub(super) fn take_framing(&self) -> Framing {
         if self.ambiguous.swap(false, Ordering::AcqRel) { Framing::Ambiguous } else { Framing::Clear }

@@ -1,7 +1,8 @@
 //! Accepts connections on bound sockets and serves them until told to stop.
 //!
 //! Stopping has three parts: no new connections; the open ones finish what they have begun
-//! (`Connection: close`, GOAWAY); whatever is left at the deadline is aborted and counted. hyper's
+//! (`Connection: close`, GOAWAY; [`parting`](super::parting) where another process goes on); whatever
+//! is left at the deadline is aborted and counted. hyper's
 //! own graceful shutdown waits for as long as its peer likes, so the deadline is ours.
 
 use std::convert::Infallible;
@@ -29,6 +30,7 @@ use super::access_log::Recorded;
 use super::client_io::{Activity, ClientIo};
 use super::client_stream::ClientStream;
 use super::door::{Door, Listener};
+use super::parting::{Farewell, Parting};
 use super::proxy::{Gateway, Session};
 use super::tls::{self, Greeting, Protocol, Secured, Tls};
 use super::to_tls;
@@ -49,6 +51,8 @@ pub struct Stopped {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tasks {
     tracker: TaskTracker,
+    /// Say goodbye.
+    parting: Parting,
     /// Finish what has begun.
     stop: CancellationToken,
     /// End at once.
@@ -78,21 +82,30 @@ impl Tasks {
 }
 
 /// Serves `listeners` until `shutdown` completes and the open requests have ended or were cut.
-pub async fn run(listeners: Vec<Listener>, gateway: Gateway, shutdown: impl Future<Output = ()>) -> Stopped {
+/// What completes it may say that another process goes on ([`Farewell`]).
+pub async fn run<F: Into<Farewell>>(
+    listeners: Vec<Listener>,
+    gateway: Gateway,
+    shutdown: impl Future<Output = F>,
+) -> Stopped {
     let tasks = Tasks::default();
     let accepting = join_all(listeners.into_iter().map(|listener| accept(listener, &gateway, &tasks)));
-    tokio::select! {
+    let farewell = tokio::select! {
         // Neither is polled again; a connection that was accepted has a task of its own.
-        _ = accepting => {}
-        () = shutdown => {}
-    }
-    finish(&tasks, gateway.limits().shutdown).await
+        _ = accepting => Farewell::Ends,
+        farewell = shutdown => farewell.into(),
+    };
+    finish(&tasks, gateway.limits().shutdown, farewell).await
 }
 
-async fn finish(tasks: &Tasks, deadline: Duration) -> Stopped {
-    tasks.stop.cancel();
+async fn finish(tasks: &Tasks, deadline: Duration, farewell: Farewell) -> Stopped {
     tasks.tracker.close();
-    if timeout(deadline, tasks.tracker.wait()).await.is_ok() {
+    let finished = async {
+        tasks.parting.linger(farewell, deadline, &tasks.tracker).await;
+        tasks.stop.cancel();
+        tasks.tracker.wait().await;
+    };
+    if timeout(deadline, finished).await.is_ok() {
         return Stopped { cut_off: 0 };
     }
     let cut_off = tasks.tracker.len();
@@ -173,7 +186,7 @@ impl Entrance {
         let Self { door, gateway, tasks, .. } = self;
         let activity = Arc::<Activity>::default();
         let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()));
-        let stop = tasks.stop.clone();
+        let stopped = stopped(tasks.clone(), Arc::clone(&activity));
         let builder = protocols(tls.as_ref().map(|tls| tls.protocol));
         let session = Arc::new(Session { door, client, tls, activity, tasks });
         let service = service_fn(move |request| {
@@ -183,7 +196,7 @@ impl Entrance {
         let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(stream, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = stop.cancelled() => {
+            () = stopped => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -195,9 +208,23 @@ impl Entrance {
 }
 
 async fn answer(gateway: &Gateway, session: &Session, request: Request<Incoming>) -> Response<Recorded> {
-    match *session.door {
+    let version = request.version();
+    let mut response = match *session.door {
         Door::Redirect { port } => to_tls::answer(session, port, request),
         _ => gateway.handle(session, request).await,
+    };
+    session.tasks.parting.mark(version, &mut response);
+    response
+}
+
+/// Completes when the connection has to finish what has begun.
+async fn stopped(tasks: Tasks, activity: Arc<Activity>) {
+    tokio::select! {
+        () = tasks.stop.cancelled() => return,
+        () = tasks.parting.heard() => {}
+    }
+    if !activity.is_opaque() {
+        tasks.stop.cancelled().await;
     }
 }
 

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{Stream, StreamExt};
 
 use super::context::{Context, known_service, known_services};
+use super::detached::{self, Replaced};
 use super::error::OpsError;
 use super::patience::Patience;
 use crate::admin::client::ClientError;
 use crate::admin::{Change, Message};
 use crate::model::event::Event;
 use crate::model::outcome::Outcome;
+use crate::platform::folder::FolderError;
 
 /// Takes events as they come.
 pub type EventSink<'a> = &'a mut (dyn FnMut(&Event) + Send);
@@ -51,6 +53,20 @@ pub async fn restart(
     };
     let messages = context.client(&platform.id)?.change(&Change::Restart { services: chosen }).await?;
     follow(messages, tell).await
+}
+
+/// Replaces the process that runs the platform by a new one, and nothing else.
+///
+/// # Errors
+/// When the platform does not run, or its process cannot be replaced; then it goes on.
+pub async fn restart_process(context: &Context) -> Result<Option<Replaced>, OpsError> {
+    let platform = context.load()?;
+    let folder = context.state(&platform.id)?;
+    context.client(&platform.id)?.status().await?;
+    match detached::replace(context, &platform, &folder).await {
+        Err(OpsError::Folder(FolderError::Locked { holder })) => Err(OpsError::CannotReplace { holder }),
+        replaced => replaced,
+    }
 }
 
 /// Passes events on until the outcome or the refusal comes.

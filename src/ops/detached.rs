@@ -1,6 +1,8 @@
 //! Starting the platform process apart from this one, and hearing whether it came up.
 
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,11 +13,14 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::context::Context;
 use super::error::OpsError;
+use super::host::Beginning;
+use super::program::is_another_build;
 use super::target::RuntimeChoice;
 use super::up::Manner;
 use crate::admin::client::{Client, ClientError};
 use crate::model::exit::ExitCode;
 use crate::model::platform::Platform;
+use crate::model::status::PlatformStatus;
 use crate::platform::folder::{FolderError, StateFolder};
 
 /// How long the process has until it answers. It looks at the engine and binds sockets; nothing is
@@ -27,12 +32,16 @@ const JOIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The hidden command that the detached process runs.
 pub const HOST_COMMAND: &str = "host";
+/// Its flag that has it take over from the process that runs the platform.
+const TAKE_OVER: &str = "--take-over";
 
 /// The first and only line that the process writes to its stdout.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Report {
-    Started,
+    Started {
+        replaced: Option<Replaced>,
+    },
     Failed {
         message: String,
         hint: Option<String>,
@@ -44,7 +53,38 @@ enum Report {
     },
 }
 
-/// Makes sure that a platform process answers at `client`, starting one if need be.
+/// The process that another one has taken over from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    pub pid: i32,
+    /// Its version of msctl.
+    pub program: String,
+}
+
+/// What became of a platform process that is not the same program as this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OtherBuild {
+    Replaced(Replaced),
+    /// It cannot be: it is attached to a terminal, or too old for that.
+    Stays {
+        pid: u32,
+    },
+}
+
+/// How the platform process was come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    pub manner: Manner,
+    pub other_build: Option<OtherBuild>,
+}
+
+impl From<Manner> for Arrival {
+    fn from(manner: Manner) -> Self {
+        Self { manner, other_build: None }
+    }
+}
+
+/// Makes sure that a platform process of this build answers at `client`, starting one if need be.
 ///
 /// # Errors
 /// Why the process could not come up.
@@ -54,22 +94,47 @@ pub async fn ensure(
     folder: &StateFolder,
     choice: RuntimeChoice,
     client: &Client,
-) -> Result<Manner, OpsError> {
+) -> Result<Arrival, OpsError> {
     match client.status().await {
-        Ok(_) => return Ok(Manner::Joined),
+        Ok(PlatformStatus { pid: Some(pid), .. }) if is_another_build(pid) => {
+            return match replace(context, platform, folder).await {
+                Ok(Some(replaced)) => Ok(joined(OtherBuild::Replaced(replaced))),
+                Ok(None) => Ok(Manner::Detached.into()),
+                Err(OpsError::Folder(FolderError::Locked { .. })) => Ok(joined(OtherBuild::Stays { pid })),
+                Err(error) => Err(error),
+            };
+        }
+        Ok(_) => return Ok(Manner::Joined.into()),
         Err(ClientError::NotRunning) => {}
         Err(error) => return Err(error.into()),
     }
-    match start(context, platform, folder, choice).await {
-        Ok(()) => Ok(Manner::Detached),
+    match start(context, platform, folder, choice, Beginning::Fresh).await {
+        Ok(_) => Ok(Manner::Detached.into()),
         // Somebody else was quicker: theirs is as good.
         Err(OpsError::Folder(FolderError::Locked { holder })) => {
             let answers = wait_until_it_answers(client).await;
             answers.map_err(|_| FolderError::Locked { holder })?;
-            Ok(Manner::Joined)
+            Ok(Manner::Joined.into())
         }
         Err(error) => Err(error),
     }
+}
+
+fn joined(other_build: OtherBuild) -> Arrival {
+    Arrival { manner: Manner::Joined, other_build: Some(other_build) }
+}
+
+/// Has a new process of this build take over from the one that runs the platform. `None` when that
+/// has ended meanwhile, and the new one has begun afresh.
+///
+/// # Errors
+/// [`FolderError::Locked`] when it cannot be replaced. Whatever the error, it goes on.
+pub async fn replace(
+    context: &Context,
+    platform: &Platform,
+    folder: &StateFolder,
+) -> Result<Option<Replaced>, OpsError> {
+    start(context, platform, folder, RuntimeChoice::Auto, Beginning::TakingOver).await
 }
 
 /// # Errors
@@ -90,14 +155,16 @@ async fn start(
     platform: &Platform,
     folder: &StateFolder,
     choice: RuntimeChoice,
-) -> Result<(), OpsError> {
+    beginning: Beginning,
+) -> Result<Option<Replaced>, OpsError> {
     let log = folder.platform_log();
-    let file = std::fs::File::create(&log).map_err(OpsError::io(format!("write {}", log.display())))?;
+    let file = open_log(&log, beginning).map_err(OpsError::io(format!("write {}", log.display())))?;
     let program = std::env::current_exe().map_err(OpsError::io("find the msctl program"))?;
     let mut child = Command::new(program)
         .arg(HOST_COMMAND)
         .arg("--runtime")
         .arg(runtime_name(choice))
+        .args((beginning == Beginning::TakingOver).then_some(TAKE_OVER))
         .env("MSCTL_DIRECTORY", &platform.root)
         .envs(context.state_dir.iter().map(|path| ("MSCTL_STATE_DIR", path)))
         .current_dir("/")
@@ -110,7 +177,7 @@ async fn start(
     let mut line = String::new();
     let read = timeout(START_LIMIT, BufReader::new(stdout).read_line(&mut line)).await;
     match read.ok().and_then(Result::ok).and_then(|_| serde_json::from_str(&line).ok()) {
-        Some(Report::Started) => Ok(()),
+        Some(Report::Started { replaced }) => Ok(replaced),
         Some(Report::Failed { message, hint, code }) => Err(OpsError::Detached { message, hint, code }),
         Some(Report::Taken { holder }) => Err(FolderError::Locked { holder }.into()),
         None => {
@@ -123,6 +190,15 @@ async fn start(
     }
 }
 
+/// The one that is replaced still writes to its log.
+fn open_log(path: &Path, beginning: Beginning) -> std::io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    if beginning == Beginning::Fresh {
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
 fn runtime_name(choice: RuntimeChoice) -> &'static str {
     match choice {
         RuntimeChoice::Auto => "auto",
@@ -132,9 +208,9 @@ fn runtime_name(choice: RuntimeChoice) -> &'static str {
 }
 
 /// Tells the process that started this one how it went. Nothing else may go to stdout.
-pub fn report(started: Result<(), &OpsError>) {
+pub fn report(started: Result<Option<&Replaced>, &OpsError>) {
     let report = match started {
-        Ok(()) => Report::Started,
+        Ok(replaced) => Report::Started { replaced: replaced.cloned() },
         Err(OpsError::Folder(FolderError::Locked { holder })) => Report::Taken { holder: *holder },
         Err(error) => Report::Failed {
             message: error.to_string(),

@@ -62,6 +62,8 @@ pub enum OpsError {
     /// The running platform did not begin with it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error("the platform process{} cannot be replaced while it runs: it is attached to a terminal, or of an msctl that is too old for that", holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    CannotReplace { holder: Option<u32> },
     /// The detached process ended before it was up.
     #[error("{message}")]
     Detached { message: String, hint: Option<String>, code: u8 },
@@ -95,6 +97,7 @@ impl OpsError {
             | Self::NeedsYes => ExitCode::Usage,
             Self::Folder(FolderError::Locked { .. })
             | Self::ServiceExists { .. }
+            | Self::CannotReplace { .. }
             | Self::OtherRuntime { .. } => ExitCode::Conflict,
             Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
             Self::Start(error) => error.exit_code(),
@@ -105,6 +108,7 @@ impl OpsError {
             }
             Self::Scaffold(error) => of_scaffold(error),
             Self::EngineGone => ExitCode::EngineUnreachable,
+            Self::Client(ClientError::Hangs { .. }) => ExitCode::TimedOut,
             Self::Detached { code, .. } => ExitCode::Child(*code),
             Self::Cancelled => ExitCode::Cancelled,
             Self::Failed(failure) if failure.engine_lost => ExitCode::EngineUnreachable,
@@ -122,9 +126,13 @@ impl OpsError {
             Self::Scaffold(error) => error.hint(),
             Self::Failed(failure) => failure.hint.clone(),
             Self::OtherRuntime { .. } => Some("stop it first with: msctl down".to_owned()),
+            Self::CannotReplace { .. } => Some(
+                "end it with msctl down, or Ctrl-C where it is attached, and start it with: msctl up -d"
+                    .to_owned(),
+            ),
             Self::Refused(refusal) => refusal.hint.clone(),
             Self::Detached { hint, .. } => hint.clone(),
-            Self::Client(ClientError::NotRunning) => Some("start it with: msctl up".to_owned()),
+            Self::Client(error) => error.hint(),
             Self::Folder(FolderError::Locked { .. }) => {
                 Some("wait for it, or stop it with: msctl down".to_owned())
             }

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod down;
 pub mod exec;
 pub mod gateway;
+pub mod host;
 pub mod logs;
 pub mod new;
 pub mod ps;
@@ -20,8 +21,9 @@ pub mod up;
 pub mod user;
 
 pub mod change;
-mod detached;
+pub mod detached;
 mod patience;
+mod program;
 pub mod target;
 
 pub use context::Context;

@@ -32,22 +32,31 @@ pub async fn choose(
     match choice {
         RuntimeChoice::Process => {
             let runtime = process(platform, folder)?;
-            Ok(Ground { reason: "local processes, as asked".to_owned(), runtime })
+            Ok(ground(runtime, "local processes, as asked".to_owned(), context))
         }
         RuntimeChoice::Docker => {
             let runtime = docker(context, platform).await?;
-            Ok(Ground { reason: format!("containers on {}", runtime.description()), runtime })
+            Ok(containers(runtime, context))
         }
         RuntimeChoice::Auto => match docker(context, platform).await {
-            Ok(runtime) => Ok(Ground { reason: format!("containers on {}", runtime.description()), runtime }),
+            Ok(runtime) => Ok(containers(runtime, context)),
             // What it left in containers would be forgotten: only asking for it goes on without them.
             Err(error) if context.docker_host.is_some() || ran_on_docker(folder) => Err(error.into()),
             Err(error) => {
                 let reason = format!("local processes, because {error}");
-                Ok(Ground { reason, runtime: process(platform, folder)? })
+                Ok(ground(process(platform, folder)?, reason, context))
             }
         },
     }
+}
+
+fn containers(runtime: Arc<dyn Runtime>, context: &Context) -> Ground {
+    let reason = format!("containers on {}", runtime.description());
+    ground(runtime, reason, context)
+}
+
+fn ground(runtime: Arc<dyn Runtime>, reason: String, context: &Context) -> Ground {
+    Ground { runtime, reason, docker_host: context.docker_host.clone() }
 }
 
 /// Every runtime that may hold something of the platform: local processes always, containers where

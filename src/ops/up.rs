@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use super::change::follow;
 use super::context::{Context, known_services};
-use super::detached;
+use super::detached::{self, Arrival, OtherBuild};
 use super::error::OpsError;
 use super::patience::Patience;
 use super::target::{self, RuntimeChoice};
@@ -17,7 +17,8 @@ use crate::model::event::Event;
 use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
-use crate::platform::folder::{FolderError, StateFolder};
+use crate::platform::doors::Doors;
+use crate::platform::folder::FolderError;
 use crate::platform::preview;
 use crate::platform::running::Running;
 use crate::runtime::RuntimeKind;
@@ -37,6 +38,7 @@ pub struct Greeting {
     /// Which runtime, and why.
     pub runtime: String,
     pub manner: Manner,
+    pub other_build: Option<OtherBuild>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +99,8 @@ pub async fn detached(
     let folder = context.state(&platform.id)?;
     let client = Client::new(&folder.socket());
     let joined = async {
-        let manner = detached::ensure(context, &platform, &folder, request.runtime, &client).await?;
-        join(&client, manner, request.runtime, only, audience).await
+        let arrival = detached::ensure(context, &platform, &folder, request.runtime, &client).await?;
+        join(&client, arrival, request.runtime, only, audience).await
     };
     tokio::select! {
         outcome = joined => outcome,
@@ -128,7 +130,7 @@ pub async fn attached(
             let joined = async {
                 let answers = detached::wait_until_it_answers(&client).await;
                 answers.map_err(|_| FolderError::Locked { holder })?;
-                join(&client, Manner::Joined, request.runtime, only, audience).await
+                join(&client, Manner::Joined.into(), request.runtime, only, audience).await
             };
             return tokio::select! {
                 outcome = joined => outcome,
@@ -141,7 +143,8 @@ pub async fn attached(
     let starting = async {
         let ground = target::choose(context, &platform.id, &folder, request.runtime).await?;
         let reason = ground.reason.clone();
-        let running = Running::start(Arc::clone(&platform), &folder, lock, ground).await?;
+        let doors = Doors::bind(&platform, &folder, lock).await?;
+        let running = Running::start(Arc::clone(&platform), &folder, doors, ground).await?;
         Ok::<_, OpsError>((running, reason))
     };
     let (running, reason) = tokio::select! {
@@ -153,6 +156,7 @@ pub async fn attached(
         url: running.url().to_owned(),
         runtime: reason,
         manner: Manner::Attached,
+        other_build: None,
     });
     serve(running, only, audience, interrupts).await
 }
@@ -218,7 +222,7 @@ async fn serve(
 /// Has the platform that runs in another process follow the manifest as it is now.
 async fn join(
     client: &Client,
-    manner: Manner,
+    arrival: Arrival,
     choice: RuntimeChoice,
     only: Option<BTreeSet<String>>,
     audience: &mut dyn Audience,
@@ -236,7 +240,8 @@ async fn join(
         platform: status.platform,
         url: status.gateway.url.unwrap_or_default(),
         runtime: status.runtime_reason.unwrap_or(status.runtime),
-        manner,
+        manner: arrival.manner,
+        other_build: arrival.other_build,
     });
     let messages = client.change(&Change::Apply { services: only }).await?;
     let outcome = follow(messages, &mut |event| audience.tell(event)).await?;
@@ -247,34 +252,4 @@ async fn join(
 fn selection(platform: &Platform, request: &Request) -> Result<Option<BTreeSet<String>>, OpsError> {
     let named = known_services(platform, &request.services)?;
     Ok((!named.is_empty()).then(|| named.iter().map(ToString::to_string).collect()))
-}
-
-/// The body of the detached process: serves until somebody at the admin door ends it.
-///
-/// # Errors
-/// When it could not be started.
-pub async fn host(
-    context: &Context,
-    choice: RuntimeChoice,
-    interrupts: &mut dyn Interrupts,
-) -> Result<(), OpsError> {
-    let started = start_hosted(context, choice).await;
-    detached::report(started.as_ref().map(|_| ()));
-    let running = started?;
-    tokio::select! {
-        () = running.asked_to_stop() => {}
-        // Nobody has asked for anything, so nothing here is its own to remove.
-        () = running.abandoned() => return Ok(()),
-        () = interrupts.next() => {}
-    }
-    running.stop().await;
-    Ok(())
-}
-
-async fn start_hosted(context: &Context, choice: RuntimeChoice) -> Result<Running, OpsError> {
-    let platform = Arc::new(context.load()?);
-    let folder: StateFolder = context.state(&platform.id)?;
-    let lock = folder.lock()?;
-    let ground = target::choose(context, &platform.id, &folder, choice).await?;
-    Ok(Running::start(platform, &folder, lock, ground).await?)
 }

@@ -11,7 +11,7 @@ use super::bus::Bus;
 use super::certificates::Certificates;
 use super::traffic::Traffic;
 use crate::admin::{Change, Control, Refusal, RouteRow};
-use crate::engine::{Engine, Stopping};
+use crate::engine::{Engine, Stopping, Wishes};
 use crate::gateway::{RouteTable, Site, Upstreams};
 use crate::manifest;
 use crate::model::catalog::Catalog;
@@ -97,6 +97,16 @@ impl Control for PlatformControl {
 }
 
 impl PlatformControl {
+    /// Goes on with what was asked of the process before this one.
+    pub(super) fn go_on(&self, platform: Arc<Platform>, wishes: Option<Wishes>) {
+        // As long as nobody has asked for anything, nothing is to be done.
+        let Some(wishes) = wishes else { return };
+        self.begun.cancel();
+        let engine = self.engine.clone();
+        // How it went shows in the status, and to whoever asks for the next change.
+        tokio::spawn(async move { engine.succeed(platform, wishes).await });
+    }
+
     /// Reads the manifest as it is now. What only a new process can follow is refused.
     async fn reload(&self) -> Result<Arc<Platform>, Refusal> {
         let before = self.traffic.platform();

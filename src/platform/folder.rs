@@ -5,7 +5,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -34,7 +35,28 @@ pub struct StateFolder {
 /// Held for as long as this lives; the kernel releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// The lock of another process, which is this one's as soon as that lets go of it: it belongs to
+    /// the open file, which both have.
+    #[must_use]
+    pub fn inherit(file: OwnedFd) -> Self {
+        Self { file: file.into() }
+    }
+
+    /// Writes down that this process holds it.
+    pub fn sign(&self) -> std::io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all_at(std::process::id().to_string().as_bytes(), 0)
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 impl StateFolder {
@@ -68,6 +90,13 @@ impl StateFolder {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.path.join("admin.sock")
+    }
+
+    /// Where another process may ask for the platform's sockets. No longer than the admin socket, so that
+    /// where one can be, the other can.
+    #[must_use]
+    pub fn post(&self) -> PathBuf {
+        self.path.join("next.sock")
     }
 
     /// Keys, accounts.
@@ -150,9 +179,9 @@ impl StateFolder {
             }
             Err(error) => return Err(failed("lock")(error.into())),
         }
-        let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        written.map_err(failed("write to the lock"))?;
-        Ok(Lock { _file: file })
+        let lock = Lock { file };
+        lock.sign().map_err(failed("write to the lock"))?;
+        Ok(lock)
     }
 }
 

@@ -5,15 +5,26 @@
 //! can ask for; [`bus`] carries events; [`certificates`] keeps what the public door proves itself with. [`addresses`] says which URL leads to whom, [`folder`] where
 //! state lives on disk. [`preview`] and [`teardown`] do one thing each without a running platform:
 //! say what `up` would do, and let go of everything.
+//!
+//! A running platform can pass to another process without a gap: [`succession`] is the new one's
+//! side and [`departure`] the old one's, [`note`] what is written down in between. [`doors`] are the
+//! sockets to begin with, wherever they come from, [`sockets`] those that can be passed on.
 
 pub mod addresses;
+pub mod admin_door;
 pub mod bus;
 pub mod certificates;
 pub mod control;
+pub mod departure;
+pub mod doors;
+pub mod ending;
 pub mod folder;
+pub mod note;
 pub mod port_holder;
 pub mod preview;
 pub mod running;
+pub mod sockets;
+pub mod succession;
 pub mod teardown;
 pub mod traffic;
 pub mod wiring;

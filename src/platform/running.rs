@@ -9,23 +9,27 @@ use axum::Router;
 use futures_util::future::{BoxFuture, join_all};
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use super::admin_door::AdminDoor;
 use super::bus::Bus;
 use super::certificates::{Certificates, TlsError};
 use super::control::PlatformControl;
+use super::doors::Doors;
+use super::ending::{Ending, EndsWhenDropped};
 use super::folder::{Lock, StateFolder};
-use super::port_holder::describe_port;
+use super::sockets::Sockets;
+use super::succession::claim;
 use super::traffic::Traffic;
 use super::wiring::{House, Wiring};
-use crate::admin::{Control, server};
+use crate::admin::Control;
 use crate::auth::{Auth, AuthError, AuthOptions};
 use crate::engine::ports::{Announcer, Wiring as _};
 use crate::engine::{Engine, EngineParts};
-use crate::gateway::{self, Body, Door, Embedded, EmbeddedService, Gateway, Listener, Workers};
+use crate::gateway::{self, Body, Embedded, EmbeddedService, Farewell, Gateway, Workers};
+use crate::handover::{Post, TakeError};
 use crate::model::event::{EventKind, Failure};
 use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
@@ -35,12 +39,22 @@ use crate::runtime::{Runtime, RuntimeError};
 /// How long a process that was started for somebody waits for that somebody's first wish.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long an earlier process may take to end once it was told to.
+pub(super) const DISMISSAL: Duration = Duration::from_secs(2);
+
 /// What keeps a platform from starting. No instance runs then; the platform's empty network may be
 /// left, for the next start or for `down`.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("the gateway cannot listen on {listen}: {source}{holder}")]
     Gateway { listen: SocketAddr, source: std::io::Error, holder: String },
+    /// Only a fresh start listens elsewhere.
+    #[error("gateway.listen has changed, and the running platform cannot follow that")]
+    Moved,
+    #[error(transparent)]
+    Handover(#[from] TakeError),
+    #[error("cannot use the sockets of the platform: {0}")]
+    Sockets(std::io::Error),
     #[error("cannot open the admin socket {path}: {source}")]
     Admin { path: std::path::PathBuf, source: std::io::Error },
     #[error("failed to {0}")]
@@ -76,7 +90,8 @@ impl StartError {
             Self::Admin { .. } => Some("set MSCTL_STATE_DIR to a folder with a short path".to_owned()),
             Self::Runtime(error) => error.hint().map(str::to_owned),
             Self::Tls(error) => error.hint(),
-            Self::Auth(_) | Self::Door(_) | Self::Workers(_) => None,
+            Self::Moved => Some("stop it with: msctl down, and start it again".to_owned()),
+            Self::Auth(_) | Self::Door(_) | Self::Workers(_) | Self::Handover(_) | Self::Sockets(_) => None,
         }
     }
 }
@@ -85,36 +100,39 @@ impl StartError {
 pub struct Ground {
     pub runtime: Arc<dyn Runtime>,
     pub reason: String,
+    /// The engine's address, where one was named.
+    pub docker_host: Option<String>,
 }
 
 pub struct Running {
-    control: Arc<PlatformControl>,
-    runtime: Arc<dyn Runtime>,
-    shutdown: CancellationToken,
+    pub(super) control: Arc<PlatformControl>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) docker_host: Option<String>,
+    pub(super) ending: EndsWhenDropped,
     impatient: CancellationToken,
-    tasks: TaskTracker,
-    admin: tokio::task::JoinHandle<()>,
-    _lock: Lock,
+    pub(super) tasks: TaskTracker,
+    pub(super) admin: AdminDoor,
+    pub(super) sockets: Arc<Sockets>,
+    pub(super) post: Option<Post>,
+    pub(super) lock: Lock,
 }
 
 impl Running {
-    /// Opens every door of a platform. Nothing runs behind them until the first change is asked for.
+    /// Opens every door of a platform. Nothing runs behind them until the first change is asked for, or
+    /// what another process has run so far.
     pub async fn start(
         platform: Arc<Platform>,
         folder: &StateFolder,
-        lock: Lock,
+        mut doors: Doors,
         ground: Ground,
     ) -> Result<Self, StartError> {
-        let Ground { runtime, reason } = ground;
+        let Ground { runtime, reason, docker_host } = ground;
         let certificates = open_certificates(&platform, folder).await?;
-        let (public, url) = open_public(&platform, certificates.as_deref()).await?;
-        let socket = folder.socket();
-        let admin = server::bind(&socket).map_err(|source| StartError::Admin { path: socket, source })?;
         let auth = Arc::new(open_auth(&platform, folder).await?);
         let underlay = runtime.prepare().await?;
         folder.remember_runtime(&runtime.kind().to_string());
 
-        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (ending, tasks, sockets) = (Ending::default(), TaskTracker::new(), Arc::<Sockets>::default());
         let traffic = Arc::new(Traffic::new(Arc::clone(&platform)));
         let workers = Workers::start().map_err(StartError::Workers)?;
         let gateway = Gateway::new(traffic.tables(), auth.verifier(), embedded(&auth))
@@ -124,16 +142,20 @@ impl Running {
             runtime: Arc::clone(&runtime),
             gateway: gateway.clone(),
             auth,
-            shutdown: shutdown.clone(),
+            ending: ending.clone(),
             tasks: tasks.clone(),
+            sockets: Arc::clone(&sockets),
         };
         let wiring = Arc::new(Wiring::new(&underlay, folder.process(), house));
-        wiring.prepare(&platform).await.map_err(StartError::Door)?;
+        let inherited = doors.inheritance.take();
+        if inherited.is_none() {
+            wiring.prepare(&platform).await.map_err(StartError::Door)?;
+        }
         let bus = Arc::new(Bus::default());
         let engine = Engine::start(EngineParts {
             runtime: Arc::clone(&runtime),
             traffic: Arc::clone(&traffic) as _,
-            wiring,
+            wiring: Arc::clone(&wiring) as _,
             announcer: Arc::clone(&bus) as _,
             failure_logs: folder.failures(),
         });
@@ -143,36 +165,33 @@ impl Running {
             bus: Arc::clone(&bus),
             runtime: runtime.kind().to_string(),
             runtime_reason: reason,
-            url,
+            url: doors.public.url(certificates.as_deref()),
             certificates: certificates.clone(),
             stop: CancellationToken::new(),
             begun: CancellationToken::new(),
         });
-
-        if let Some(certificates) = certificates {
-            tasks.spawn(certificates.follow(Arc::clone(&control.traffic), shutdown.clone()));
-        }
-        let ended = shutdown.clone();
-        tasks.spawn(async move {
-            gateway::run(public, gateway, ended.cancelled()).await;
-        });
         let served: Arc<dyn Control> = Arc::clone(&control) as _;
-        let admin = tokio::spawn(async move {
-            // Ends by being aborted: its streams last as long as the platform.
-            if let Err(error) = server::run(admin, served, std::future::pending()).await {
-                tracing::error!(%error, "the admin socket failed");
-            }
+        let admin = AdminDoor::new(doors.admin, served).map_err(StartError::Sockets)?;
+        let (lock, post) = (doors.lock, doors.post);
+        doors.public.keep_in(&sockets);
+        if let Some(inherited) = inherited {
+            let wishes = inherited.accept(runtime.as_ref(), &control.traffic, &wiring).await?;
+            // Nothing may fail from here on: this process is the platform's now.
+            claim(&admin, post.as_ref(), &lock);
+            control.go_on(platform, wishes);
+        }
+        let public = doors.public.listeners(certificates.as_deref());
+        let ended = ending.clone();
+        tasks.spawn(async move {
+            gateway::run(public, gateway, ended.heard()).await;
         });
+        if let Some(certificates) = certificates {
+            tasks.spawn(certificates.follow(Arc::clone(&control.traffic), ending.token()));
+        }
+        admin.open();
         bus.announce(EventKind::GatewayListening { url: control.url.clone() });
-        Ok(Self {
-            control,
-            runtime,
-            shutdown,
-            impatient: CancellationToken::new(),
-            tasks,
-            admin,
-            _lock: lock,
-        })
+        let (impatient, ending) = (CancellationToken::new(), EndsWhenDropped(ending));
+        Ok(Self { control, runtime, docker_host, ending, impatient, tasks, admin, sockets, post, lock })
     }
 
     #[must_use]
@@ -204,17 +223,22 @@ impl Running {
             report = self.control.engine.stop() => report.map(Outcome::from).unwrap_or_default(),
             outcome = self.kill_when_impatient() => outcome,
         };
-        self.shutdown.cancel();
+        self.close_doors();
         self.tasks.close();
         // The gateway has a deadline of its own for open requests.
-        self.tasks.wait().await;
+        tokio::join!(self.tasks.wait(), self.control.traffic.dismiss_predecessor(DISMISSAL));
         outcome
     }
 
     /// Makes a [`Self::stop`] that is under way kill instead of wait.
     pub fn hurry(&self) {
         self.impatient.cancel();
-        self.shutdown.cancel();
+        self.close_doors();
+    }
+
+    fn close_doors(&self) {
+        self.sockets.let_go();
+        self.ending.0.tell(Farewell::Ends);
     }
 
     async fn kill_when_impatient(&self) -> Outcome {
@@ -235,13 +259,6 @@ impl Running {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.admin.abort();
-        self.shutdown.cancel();
-    }
-}
-
 async fn open_certificates(
     platform: &Arc<Platform>,
     folder: &StateFolder,
@@ -251,32 +268,6 @@ async fn open_certificates(
         tokio::task::spawn_blocking(move || Certificates::open(&platform, &base, SystemTime::now())).await;
     let opened = opened.map_err(|error| StartError::Door(error.to_string()))?;
     Ok(opened?.map(Arc::new))
-}
-
-/// The sockets that clients come to, and the URL to tell them.
-async fn open_public(
-    platform: &Platform,
-    certificates: Option<&Certificates>,
-) -> Result<(Vec<Listener>, String), StartError> {
-    let settings = &platform.gateway;
-    let socket = bind_gateway(settings.listen).await?;
-    let address = socket.local_addr().unwrap_or(settings.listen);
-    let tls = certificates.map(Certificates::tls);
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let mut listeners = vec![Listener { socket, door: Door::Public, tls }];
-    if let Some(from) = settings.redirect_from {
-        let door = Door::Redirect { port: address.port() };
-        listeners.push(Listener::in_clear(bind_gateway(from).await?, door));
-    }
-    Ok((listeners, format!("{scheme}://{address}")))
-}
-
-async fn bind_gateway(listen: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(listen).await.map_err(|source| StartError::Gateway {
-        listen,
-        source,
-        holder: describe_port(listen.port()),
-    })
 }
 
 async fn open_auth(platform: &Arc<Platform>, folder: &StateFolder) -> Result<Auth, StartError> {

@@ -1,7 +1,7 @@
 //! The engine's hand on the traffic: registry and gateway moved together.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::engine::ports;
 use crate::gateway::{DrainOutcome, RouteTable, Site, Upstreams};
+use crate::handover::Predecessor;
 use crate::model::catalog::Catalog;
 use crate::model::instance::InstanceName;
 use crate::model::platform::Platform;
@@ -21,6 +22,8 @@ pub struct Traffic {
     tables: watch::Sender<Arc<RouteTable>>,
     /// Held while a table is made and published, so that tables come out in the order of changes.
     platform: Mutex<Arc<Platform>>,
+    /// The process before this one, which may have requests under way at the same instances.
+    predecessor: OnceLock<Predecessor>,
 }
 
 impl Traffic {
@@ -33,6 +36,27 @@ impl Traffic {
             upstreams,
             tables: watch::Sender::new(Arc::new(table)),
             platform: Mutex::new(platform),
+            predecessor: OnceLock::new(),
+        }
+    }
+
+    /// From now on an instance is drained when `predecessor`, too, has finished its requests there.
+    pub fn comes_after(&self, predecessor: Predecessor) {
+        // There is one takeover in the life of a process.
+        let _ = self.predecessor.set(predecessor);
+    }
+
+    /// Completes at once where there was none.
+    pub async fn predecessor_gone(&self) {
+        if let Some(predecessor) = self.predecessor.get() {
+            predecessor.gone().await;
+        }
+    }
+
+    /// Has it cut what it still serves.
+    pub async fn dismiss_predecessor(&self, limit: Duration) {
+        if let Some(predecessor) = self.predecessor.get() {
+            predecessor.dismiss(limit).await;
         }
     }
 
@@ -75,7 +99,12 @@ impl ports::Traffic for Traffic {
     }
 
     async fn drain(&self, instance: &InstanceName, limit: Duration) -> usize {
-        match self.upstreams.drain(instance, limit).await {
+        // What the process before cuts off is not known here, and neither is where.
+        let (drained, _) = tokio::join!(
+            self.upstreams.drain(instance, limit),
+            tokio::time::timeout(limit, self.predecessor_gone())
+        );
+        match drained {
             DrainOutcome::Idle => 0,
             DrainOutcome::CutOff(requests) => requests,
         }

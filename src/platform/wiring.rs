@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::addresses::{DataHome, Directory, Entrance, PORT_TRIES, preferred_port};
+use super::ending::Ending;
+use super::note::entrance_name;
 use super::port_holder::describe_port;
+use super::sockets::Sockets;
 use crate::auth::Auth;
 use crate::configuration;
 use crate::engine::ports;
@@ -33,8 +35,9 @@ pub struct House {
     pub runtime: Arc<dyn Runtime>,
     pub gateway: Gateway,
     pub auth: Arc<Auth>,
-    pub shutdown: CancellationToken,
+    pub ending: Ending,
     pub tasks: TaskTracker,
+    pub sockets: Arc<Sockets>,
 }
 
 impl Wiring {
@@ -85,18 +88,36 @@ impl Wiring {
             (directory.door, directory.callers)
         };
         let socket = bind_near(address, preferred_port(platform, callers, &entrance)).await?;
-        let port = socket.local_addr().map_err(|error| error.to_string())?.port();
-        self.directory().ports.insert(entrance.clone(), port);
+        self.serve(house, entrance, socket);
+        Ok(())
+    }
+
+    /// Serves a listener that another process has opened.
+    pub fn adopt(&self, entrance: Entrance, socket: TcpListener) {
+        if let Some(house) = &self.house {
+            self.serve(house, entrance, socket);
+        }
+    }
+
+    fn serve(&self, house: &House, entrance: Entrance, socket: TcpListener) {
+        let callers = {
+            let mut directory = self.directory();
+            // One at another address than the door's is for those who know it from before.
+            if let Some(at) = socket.local_addr().ok().filter(|at| at.ip() == directory.door) {
+                directory.ports.insert(entrance.clone(), at.port());
+            }
+            directory.callers
+        };
+        house.sockets.keep(&entrance_name(&entrance), &socket);
         let door = match (entrance, callers) {
             (Entrance::Platform, CallerIdentity::SourceAddress) => Door::Internal,
             (Entrance::Platform, CallerIdentity::PortPerCall) => Door::Platform,
             (Entrance::Call { caller, callee }, _) => Door::Link { caller, callee },
         };
-        let (gateway, shutdown) = (house.gateway.clone(), house.shutdown.clone());
+        let (gateway, ending) = (house.gateway.clone(), house.ending.clone());
         house.tasks.spawn(async move {
-            gateway::run(vec![Listener::in_clear(socket, door)], gateway, shutdown.cancelled()).await;
+            gateway::run(vec![Listener::in_clear(socket, door)], gateway, ending.heard()).await;
         });
-        Ok(())
     }
 }
 

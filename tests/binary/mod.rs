@@ -9,5 +9,6 @@ mod interrupted;
 mod logs;
 mod names;
 mod processes;
+mod replacing;
 mod running;
 mod surroundings;

@@ -38,6 +38,17 @@ impl Msctl {
         self
     }
 
+    /// The same command line for another program.
+    pub fn program(self, path: &str) -> Self {
+        let mut command = Command::new(path);
+        command.args(self.command.get_args()).env_clear().stdin(Stdio::null());
+        for (name, value) in self.command.get_envs() {
+            command.envs(value.map(|value| (name, value)));
+        }
+        command.current_dir(self.command.get_current_dir().unwrap_or(Path::new("/")));
+        Self { command }
+    }
+
     pub fn without(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self

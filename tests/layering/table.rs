@@ -51,7 +51,7 @@ const ROOMS: &[Room] = &[
         "runtime", "model"],
         "the story of each verb"),
 
-    room("platform", &["engine", "plan", "gateway", "registry", "auth", "certificates", "admin", "configuration", "manifest",
+    room("platform", &["engine", "plan", "gateway", "handover", "registry", "auth", "certificates", "admin", "configuration", "manifest",
         "runtime", "model"],
         "the composition root: the only room that names all parts of a running platform"),
 
@@ -65,6 +65,7 @@ const ROOMS: &[Room] = &[
 
     // Siblings: none of these imports another.
     room("gateway", &["model"], "the data plane; is given a verifier and a route table, so it could run alone"),
+    room("handover", &[], "open sockets to the process that replaces this one; knows nothing of what they are for"),
     room("registry", &["model"], "which instances are there"),
     room("auth", &["store", "model"], "keys, tokens, accounts"),
     room("certificates", &["store", "model"], "what the public door proves itself with"),

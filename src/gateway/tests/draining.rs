@@ -16,6 +16,7 @@ use crate::gateway::{DrainOutcome, Limits, Stopped};
 use crate::model::catalog::EndpointState::{Draining, Ready};
 use crate::model::traffic::TrafficPolicy;
 
+const ASK: &str = "GET /auth HTTP/1.1\r\nHost: a\r\n\r\n";
 const GET: &str = "GET /orders HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Answers each request only when it is told to.
@@ -185,4 +186,49 @@ async fn a_service_takes_no_more_requests_at_once_than_it_may() {
     assert_eq!((refused.status(), refused.problem("code").as_str()), (503, "too_many_in_flight"));
     go.notify_one();
     assert_eq!(first.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_succeeded_answers_once_more_on_every_connection_and_says_goodbye() {
+    let (backend, arrived, go) = held().await;
+    let world = World::serving(backend.address).await;
+    let address = world.public;
+    let (mut idle, mut fresh) = (Wire::connect(address).await, Wire::connect(address).await);
+    idle.write(ASK).await;
+    assert_eq!(idle.read().await.unwrap().header("connection"), None);
+    let request = tokio::spawn(send(address, GET));
+    arrived.notified().await;
+    let succeeded = tokio::spawn(world.succeeded());
+    // Its sockets are its own here, so that closing them shows.
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    for wire in [&mut idle, &mut fresh] {
+        wire.write(ASK).await;
+        let answer = wire.read().await.unwrap();
+        assert_eq!((answer.status(), answer.header("connection")), (200, Some("close")));
+        assert_eq!(wire.read_to_end().await, b"");
+    }
+    go.notify_one();
+    let answer = request.await.unwrap();
+    assert_eq!((answer.text().as_str(), answer.header("connection")), ("held", Some("close")));
+    assert_eq!(timeout(PATIENCE, succeeded).await.unwrap().unwrap(), Stopped { cut_off: 0 });
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_succeeded_keeps_tunnels_to_its_deadline_and_closes_who_rests_before() {
+    let tunnels = tunnelling().await;
+    let limits = Limits { shutdown: Duration::from_millis(200), ..Limits::default() };
+    let mut world = World::with_limits(limits).await;
+    world.set("order", &[(1, tunnels.address, Ready)]);
+    let (mut idle, mut tunnel) = (Wire::connect(world.public).await, Wire::connect(world.public).await);
+    tunnel.write(HANDSHAKE).await;
+    assert_eq!(tunnel.read_head().await.unwrap().status(), 101);
+    idle.write(ASK).await;
+    assert_eq!(idle.read().await.unwrap().status(), 200);
+    let succeeded = tokio::spawn(world.succeeded());
+    assert_eq!(idle.read_to_end().await, b"");
+    assert!(!succeeded.is_finished());
+    assert_eq!(timeout(PATIENCE, succeeded).await.unwrap().unwrap(), Stopped { cut_off: 1 });
+    assert_eq!(tunnel.read_to_end().await, b"");
 }

@@ -10,13 +10,13 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::wire::{Message, Wire};
 use crate::gateway::{
-    Body, Door, Embedded, EmbeddedService, Gateway, Limits, Listener, RouteTable, Site, Tls, Upstreams,
+    Body, Door, Embedded, EmbeddedService, Farewell, Gateway, Limits, Listener, RouteTable, Site, Tls,
+    Upstreams,
 };
 use crate::gateway::{Stopped, run};
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
@@ -45,7 +45,7 @@ pub struct World {
     platform: Platform,
     catalog: Catalog,
     routes: watch::Sender<Arc<RouteTable>>,
-    stop: CancellationToken,
+    stop: oneshot::Sender<Farewell>,
     running: JoinHandle<Stopped>,
 }
 
@@ -101,8 +101,8 @@ impl World {
         }
         listeners[0].tls = public;
         let at: Vec<SocketAddr> = listeners.iter().map(|l| l.socket.local_addr().unwrap()).collect();
-        let stop = CancellationToken::new();
-        let running = tokio::spawn(run(listeners, gateway, stop.clone().cancelled_owned()));
+        let (stop, told) = oneshot::channel();
+        let running = tokio::spawn(run(listeners, gateway, async { told.await.unwrap_or_default() }));
         Self {
             public: at[0],
             internal: at[1],
@@ -192,7 +192,13 @@ impl World {
     }
 
     pub async fn stop(self) -> Stopped {
-        self.stop.cancel();
+        self.stop.send(Farewell::Ends).unwrap();
+        self.running.await.unwrap()
+    }
+
+    /// Stops as if another process went on.
+    pub async fn succeeded(self) -> Stopped {
+        self.stop.send(Farewell::Succeeded).unwrap();
         self.running.await.unwrap()
     }
 }

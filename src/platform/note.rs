@@ -1,0 +1,202 @@
+//! What a platform process writes down for the one that replaces it: all that cannot be seen by
+//! looking, and who takes requests, so that they can be routed at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::addresses::Entrance;
+use crate::engine::Wishes;
+use crate::model::catalog::{Catalog, Endpoint, EndpointState};
+use crate::model::instance::{Generation, InstanceName};
+use crate::model::name::ServiceName;
+
+/// The names of the descriptors beside the note.
+pub const PUBLIC: &str = "public";
+pub const REDIRECT: &str = "redirect";
+pub const ADMIN: &str = "admin";
+pub const LOCK: &str = "lock";
+const INSIDE: &str = "inside";
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The runtime's name, why it is this one, and where it was asked for.
+    pub runtime: String,
+    pub reason: String,
+    pub docker_host: Option<String>,
+    endpoints: Vec<EndpointNote>,
+    /// `None` when nobody has asked for anything yet.
+    wishes: Option<WishesNote>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct EndpointNote {
+    service: String,
+    generation: u32,
+    replica: u16,
+    address: SocketAddr,
+    state: StateNote,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StateNote {
+    Starting,
+    Ready,
+    Draining,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct WishesNote {
+    scale: BTreeMap<String, u16>,
+    restart_through: BTreeMap<String, u32>,
+    last_generation: BTreeMap<String, u32>,
+    active: Option<BTreeSet<String>>,
+}
+
+impl Note {
+    #[must_use]
+    pub fn new(
+        runtime: String,
+        reason: String,
+        docker_host: Option<String>,
+        catalog: &Catalog,
+        wishes: Option<&Wishes>,
+    ) -> Self {
+        let endpoints = catalog.endpoints().map(EndpointNote::of).collect();
+        Self { runtime, reason, docker_host, endpoints, wishes: wishes.map(WishesNote::of) }
+    }
+
+    /// Those that can be understood; what is left out is looked at anew like any other instance.
+    pub fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+        self.endpoints.iter().filter_map(EndpointNote::read)
+    }
+
+    #[must_use]
+    pub fn wishes(&self) -> Option<Wishes> {
+        self.wishes.as_ref().map(WishesNote::read)
+    }
+}
+
+impl EndpointNote {
+    fn of(endpoint: &Endpoint) -> Self {
+        let Endpoint { instance, address, state } = endpoint;
+        Self {
+            service: instance.service.to_string(),
+            generation: instance.generation.number(),
+            replica: instance.replica,
+            address: *address,
+            state: match state {
+                EndpointState::Starting => StateNote::Starting,
+                EndpointState::Ready => StateNote::Ready,
+                EndpointState::Draining => StateNote::Draining,
+            },
+        }
+    }
+
+    fn read(&self) -> Option<Endpoint> {
+        let instance = InstanceName {
+            service: self.service.parse().ok()?,
+            generation: Generation::new(self.generation)?,
+            replica: self.replica,
+        };
+        let state = match self.state {
+            StateNote::Starting => EndpointState::Starting,
+            StateNote::Ready => EndpointState::Ready,
+            StateNote::Draining => EndpointState::Draining,
+        };
+        Some(Endpoint { instance, address: self.address, state })
+    }
+}
+
+impl WishesNote {
+    fn of(wishes: &Wishes) -> Self {
+        let numbers = |generations: &BTreeMap<ServiceName, Generation>| {
+            generations.iter().map(|(name, generation)| (name.to_string(), generation.number())).collect()
+        };
+        Self {
+            scale: wishes.scale.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
+            restart_through: numbers(&wishes.restart_through),
+            last_generation: numbers(&wishes.last_generation),
+            active: wishes.active.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    fn read(&self) -> Wishes {
+        let generations = |numbers: &BTreeMap<String, u32>| {
+            let known =
+                |(name, number): (&String, &u32)| Some((name.parse().ok()?, Generation::new(*number)?));
+            numbers.iter().filter_map(known).collect()
+        };
+        let count = |(name, count): (&String, &u16)| Some((name.parse().ok()?, *count));
+        let names = |names: &BTreeSet<String>| names.iter().filter_map(|name| name.parse().ok()).collect();
+        Wishes {
+            scale: self.scale.iter().filter_map(count).collect(),
+            restart_through: generations(&self.restart_through),
+            last_generation: generations(&self.last_generation),
+            active: self.active.as_ref().map(names),
+        }
+    }
+}
+
+/// The name of an inside listener's descriptor.
+#[must_use]
+pub fn entrance_name(entrance: &Entrance) -> String {
+    match entrance {
+        Entrance::Platform => INSIDE.to_owned(),
+        Entrance::Call { caller, callee } => format!("{INSIDE} {caller} {callee}"),
+    }
+}
+
+#[must_use]
+pub fn entrance_named(name: &str) -> Option<Entrance> {
+    let mut words = name.split(' ');
+    match (words.next()?, words.next(), words.next(), words.next()) {
+        (INSIDE, None, None, None) => Some(Entrance::Platform),
+        (INSIDE, Some(caller), Some(callee), None) => {
+            Some(Entrance::Call { caller: caller.parse().ok()?, callee: callee.parse().ok()? })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_down_is_read_back_after_a_journey_as_text() {
+        let service: ServiceName = "order".parse().unwrap();
+        let instance = InstanceName { service: service.clone(), generation: Generation::FIRST, replica: 2 };
+        let states = [EndpointState::Starting, EndpointState::Ready, EndpointState::Draining];
+        let endpoints: Vec<Endpoint> = states
+            .into_iter()
+            .map(|state| Endpoint { instance: instance.clone(), address: ([127, 0, 0, 1], 1).into(), state })
+            .collect();
+        let catalog = Catalog { version: 7, services: [(service.clone(), endpoints.clone())].into() };
+        let wishes = Wishes {
+            scale: [(service.clone(), 3)].into(),
+            restart_through: [(service.clone(), Generation::FIRST)].into(),
+            last_generation: [(service.clone(), Generation::FIRST.next())].into(),
+            active: Some([service].into()),
+        };
+        let docker_host = Some("unix:///x".to_owned());
+        let note = Note::new("process".into(), "as asked".into(), docker_host, &catalog, Some(&wishes));
+        let read: Note = serde_json::from_value(serde_json::to_value(&note).unwrap()).unwrap();
+        assert_eq!(read, note);
+        assert_eq!(read.endpoints().collect::<Vec<_>>(), endpoints);
+        assert_eq!(read.wishes(), Some(wishes));
+    }
+
+    #[test]
+    fn every_entrance_has_a_name_of_its_own() {
+        let call = Entrance::Call { caller: "a".parse().unwrap(), callee: "b".parse().unwrap() };
+        for entrance in [Entrance::Platform, call] {
+            assert_eq!(entrance_named(&entrance_name(&entrance)), Some(entrance));
+        }
+        for other in [PUBLIC, REDIRECT, ADMIN, LOCK, "inside a", "inside a b c", "inside A b"] {
+            assert_eq!(entrance_named(other), None, "{other}");
+        }
+    }
+}
