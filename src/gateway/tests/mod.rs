@@ -9,6 +9,7 @@ mod wire;
 mod access;
 mod balancing;
 mod caller;
+mod corpus;
 mod draining;
 mod framing;
 mod identity;
