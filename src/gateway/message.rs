@@ -189,6 +189,13 @@ mod tests {
         for bad in ["", "a b", "user@host", "a/b", "a,b", "a?b"] {
             check_host("/", &[bad], "the host is malformed");
         }
-        check_host("http://user@a.example/", &[], "the host is malformed");
+        for bad in [":80", "a:", "a:x", "a:65536", "a:1:2", "[::1", "[a]", "::1", ".a", "a..b", ".", "a%2eb"]
+        {
+            check_host("/", &[bad], "the host is malformed");
+        }
+        check_host("http://user@a.example/", &["a.example"], "the host is malformed");
+        check_host("http://a.example/", &[], "the request has no Host header");
+        check_host("http://a.example/", &["a b"], "the host is malformed");
+        check_host("ftp://a.example/", &["a.example"], "the URL is neither of http nor of https");
     }
 }

@@ -13,6 +13,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::headers;
+
 /// Why a request body ended before its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UploadError {
@@ -118,7 +120,10 @@ impl Body for RequestBody {
         let (state, answer) = match frame {
             None => (UploadState::Complete, None),
             Some(Err(error)) => (UploadState::Failed, Some(Err(UploadError::Client(error)))),
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::remove_from_trailers(trailers);
+                }
                 *sent += frame.data_ref().map_or(0, |data| data.len() as u64);
                 match (*sent > *limit, incoming.is_end_stream()) {
                     (true, _) => (UploadState::TooLarge, Some(Err(UploadError::TooLarge(*limit)))),

@@ -65,8 +65,11 @@ impl Visit<'_> {
         *request.uri_mut() = forwarded_uri(request.uri(), path)?;
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
+        let hops = headers::next_hop(headers).ok_or(Problem::Loop)?;
         headers::remove_hop_by_hop(headers);
         headers::remove_forged(headers);
+        headers::write_plainly(headers);
+        headers::set_hops(headers, hops);
         headers::set_origin(headers, &self.origin(prefix));
         headers::set_identity(headers, principal, self.caller.as_ref());
         if tunnelled {

@@ -196,7 +196,7 @@ async fn a_head_is_lines_of_names_and_values() {
             get("/orders", "X: \t a b \t \r\n"),
             "GET /orders HTTP/1.1\nx: a b\n",
         ),
-        served(FIELD, "an empty value", get("/orders", "X:\r\n"), "GET /orders HTTP/1.1\nx: \n"),
+        served(FIELD, "an empty value", get("/orders", "X:\r\n"), "GET /orders HTTP/1.1\nx:\n"),
         served(
             FIELD,
             "the same name twice, in order",

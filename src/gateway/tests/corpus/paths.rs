@@ -238,9 +238,10 @@ async fn no_target_at_random_gets_a_careless_service_to_serve_what_is_protected(
     use proptest::strategy::ValueTree;
     let (world, recorder) = world().await;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let targets = target();
     let mut reached = 0;
-    for _ in 0..1500 {
-        let target = target().new_tree(&mut runner).unwrap().current();
+    for _ in 0..500 {
+        let target = targets.new_tree(&mut runner).unwrap().current();
         let mut wire = Wire::connect(world.public).await;
         wire.write(get(&target, "")).await;
         let status = wire.read().await.map_or(400, |answer| answer.status());
@@ -254,5 +255,5 @@ async fn no_target_at_random_gets_a_careless_service_to_serve_what_is_protected(
             reached += 1;
         }
     }
-    assert!(reached > 100, "only {reached} targets got through: they prove little");
+    assert!(reached > 50, "only {reached} targets got through: they prove little");
 }

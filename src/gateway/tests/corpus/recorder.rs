@@ -46,10 +46,12 @@ impl Request {
         // The order of different names means nothing (RFC 9110, section 5.3), that of equal ones does.
         theirs.sort_by_key(name);
         for line in theirs {
-            plain += &format!("{line}\n");
+            plain.push_str(line.trim_end());
+            plain.push('\n');
         }
         if !self.body.is_empty() {
-            plain += &format!("\n{}", String::from_utf8_lossy(&self.body).replace("\r\n", "\n"));
+            plain.push('\n');
+            plain.push_str(&String::from_utf8_lossy(&self.body).replace("\r\n", "\n"));
         }
         plain
     }

@@ -8,7 +8,6 @@ use tokio::time::timeout;
 
 use super::recorder::{Recorder, Request, Seen};
 use super::row::{Reaches, Row, Then};
-use crate::gateway::Limits;
 use crate::gateway::tests::harness::World;
 use crate::gateway::tests::wire::{Message, PATIENCE, Wire};
 use crate::model::catalog::EndpointState::Ready;
@@ -16,27 +15,26 @@ use crate::model::catalog::EndpointState::Ready;
 const PROOF: &str = "GET /orders/proof HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A gateway with an instance of `order` that writes everything down.
-pub async fn world_with(limits: Limits) -> (World, Recorder) {
+pub async fn recorded(mut world: World) -> (World, Recorder) {
     let recorder = Recorder::new().await;
-    let mut world = World::with_limits(limits).await;
     world.set("order", &[(1, recorder.backend.address, Ready)]);
     (world, recorder)
 }
 
 pub async fn world() -> (World, Recorder) {
-    world_with(Limits::default()).await
+    recorded(World::new().await).await
 }
 
 /// All rows on one gateway; says of every row that fails how.
-pub async fn check(rows: impl IntoIterator<Item = Row>) {
-    check_with(Limits::default(), rows).await;
+pub fn check(rows: impl IntoIterator<Item = Row>) -> impl Future<Output = ()> {
+    let rows: Vec<Row> = rows.into_iter().collect();
+    async move { check_in(world().await, &rows).await }
 }
 
-pub async fn check_with(limits: Limits, rows: impl IntoIterator<Item = Row>) {
-    let (world, recorder) = world_with(limits).await;
+pub async fn check_in((world, recorder): (World, Recorder), rows: &[Row]) {
     let mut failures = String::new();
     for row in rows {
-        let outcome = AssertUnwindSafe(run(&world, &recorder, &row)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(run(&world, &recorder, row)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|panic| Err(format!("the talk broke off: {}", said(&*panic))));
         if let Err(failure) = outcome {
             let sent = String::from_utf8_lossy(&row.sends[..row.sends.len().min(400)]);
