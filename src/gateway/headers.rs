@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -25,8 +25,12 @@ pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(super) const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_MSCTL_HOPS: HeaderName = HeaderName::from_static("x-msctl-hops");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// How many gateways a request passes at most: more of them are the same one, again and again.
+const MAX_HOPS: u8 = 5;
 
 /// Names that only the gateway says, with everything that continues them after a hyphen. `_`
 /// counts as a hyphen, since many services cannot tell the two apart.
@@ -68,6 +72,48 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         UPGRADE,
     ] {
         headers.remove(name);
+    }
+}
+
+/// Says once and plainly what may be said in several ways: the pieces that HTTP/2 cuts a cookie into
+/// (RFC 9113, section 8.2.3), and a length with zeros in front.
+pub(super) fn write_plainly(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(COOKIE).iter();
+    if let (Some(first), Some(_)) = (cookies.next(), cookies.next()) {
+        let mut whole = first.as_bytes().to_vec();
+        for piece in headers.get_all(COOKIE).iter().skip(1) {
+            whole.extend_from_slice(b"; ");
+            whole.extend_from_slice(piece.as_bytes());
+        }
+        if let Ok(whole) = HeaderValue::from_bytes(&whole) {
+            headers.insert(COOKIE, whole);
+        }
+    }
+    let padded = |length: &HeaderValue| length.len() > 1 && length.as_bytes()[0] == b'0';
+    if let Some(length) = headers.get_mut(CONTENT_LENGTH).filter(|length| padded(length)) {
+        let digits = length.to_str().ok().and_then(|digits| digits.parse::<u64>().ok());
+        *length = digits.map_or_else(|| length.clone(), HeaderValue::from);
+    }
+}
+
+/// How many gateways a request has passed, with this one. `None` when that is more than a request
+/// which is on its way to somewhere ever passes. Whoever forges the number harms only their own request.
+pub(super) fn next_hop(headers: &HeaderMap) -> Option<u8> {
+    let passed = headers.get(X_MSCTL_HOPS).and_then(|hops| hops.to_str().ok()?.parse().ok()).unwrap_or(0_u8);
+    (passed < MAX_HOPS).then(|| passed + 1)
+}
+
+pub(super) fn set_hops(headers: &mut HeaderMap, hops: u8) {
+    headers.insert(X_MSCTL_HOPS, HeaderValue::from(u16::from(hops)));
+}
+
+/// Removes from trailers what services may take for part of the head, and only a head may say
+/// (RFC 9110, section 6.5.1).
+pub(super) fn remove_from_trailers(trailers: &mut HeaderMap) {
+    remove_hop_by_hop(trailers);
+    remove_forged(trailers);
+    for name in [AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TRAILER, X_REQUEST_ID] {
+        trailers.remove(name);
     }
 }
 
@@ -188,6 +234,34 @@ mod tests {
         ]);
         remove_hop_by_hop(&mut found);
         assert_eq!(names(&found), ["accept", "trailer"]);
+    }
+
+    #[test]
+    fn a_cookie_in_pieces_and_a_padded_length_are_said_once_and_plainly() {
+        let mut found = headers(&[("cookie", "a=b"), ("cookie", "c=d; e=f"), ("content-length", "003")]);
+        write_plainly(&mut found);
+        assert_eq!(found, headers(&[("cookie", "a=b; c=d; e=f"), ("content-length", "3")]));
+    }
+
+    #[test]
+    fn the_sixth_gateway_is_one_too_many() {
+        let next = |hops: &str| next_hop(&headers(&[("x-msctl-hops", hops)]));
+        assert_eq!(next_hop(&HeaderMap::new()), Some(1));
+        assert_eq!((next("1"), next("4"), next("5"), next("255")), (Some(2), Some(5), None, None));
+        assert_eq!((next("-1"), next("many"), next("1000")), (Some(1), Some(1), Some(1)));
+    }
+
+    #[test]
+    fn trailers_say_nothing_about_the_message_or_the_caller() {
+        let mut found = headers(&[
+            ("x-user-id", "1"),
+            ("host", "a"),
+            ("authorization", "x"),
+            ("x-request-id", "1"),
+            ("x-sum", "1"),
+        ]);
+        remove_from_trailers(&mut found);
+        assert_eq!(names(&found), ["x-sum"]);
     }
 
     #[test]

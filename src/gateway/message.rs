@@ -4,10 +4,12 @@
 //! formed and still no business of ours, or that hyper is lenient about.
 
 use std::borrow::Cow;
+use std::net::Ipv6Addr;
 
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 use super::client_io::Framing;
 use super::limits::Limits;
@@ -44,6 +46,9 @@ pub(super) fn check(parts: &Parts, framing: Framing, limits: &Limits) -> Result<
     if framing == Framing::Ambiguous {
         return Err(Problem::Framing);
     }
+    if !is_plainly_coded(&parts.headers) {
+        return Err(Problem::Coding);
+    }
     match parts.method {
         Method::CONNECT => return Err(Problem::Connect),
         Method::TRACE => return Err(Problem::Trace),
@@ -68,19 +73,39 @@ pub(super) fn check_length(headers: &HeaderMap, limit: u64) -> Result<(), Proble
     }
 }
 
+/// Whether a message is chunked and no more, or not coded at all. hyper takes `chunked` off and leaves
+/// what else there was, such as `gzip`: nobody could read the content without its name.
+pub(super) fn is_plainly_coded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
 /// The host of a request: exactly one, from the request line (absolute-form, `:authority`) if it
-/// is there, else from `Host` (RFC 9112, section 3.2).
+/// is there, else from `Host`, which HTTP/1.1 has in either case (RFC 9112, section 3.2).
 pub(super) fn authority(parts: &Parts) -> Result<Authority, Problem> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
     if second.is_some() {
         return Err(Problem::Host("the request has several Host headers"));
     }
+    if host.is_some_and(|host| !is_authority(host.as_bytes())) {
+        return Err(Problem::Host("the host is malformed"));
+    }
+    if parts.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+        return Err(Problem::Host("the URL is neither of http nor of https"));
+    }
     let value = match (parts.uri.authority(), host) {
+        (Some(_), None) if parts.version == Version::HTTP_11 => {
+            return Err(Problem::Host("the request has no Host header"));
+        }
         (Some(authority), host) => {
             let differs =
                 host.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()));
-            if differs && parts.version == http::Version::HTTP_2 {
+            if differs && parts.version == Version::HTTP_2 {
                 return Err(Problem::Host("Host and :authority differ"));
             }
             HeaderValue::from_str(authority.as_str()).map_err(|_| Problem::Host("the host is malformed"))?
@@ -95,11 +120,29 @@ pub(super) fn authority(parts: &Parts) -> Result<Authority, Problem> {
     }
 }
 
-/// Names, addresses and a port; no user information, no paths.
+/// A name or an address, and perhaps a port (RFC 3986, section 3.2.2): no user information, nothing
+/// encoded, no empty labels.
 fn is_authority(bytes: &[u8]) -> bool {
-    let allowed =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']');
-    !bytes.is_empty() && bytes.iter().all(allowed)
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    if let Some(rest) = text.strip_prefix('[') {
+        let Some((address, rest)) = rest.split_once(']') else { return false };
+        return address.parse::<Ipv6Addr>().is_ok()
+            && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port));
+    }
+    match text.split_once(':') {
+        Some((name, port)) => is_name(name) && is_port(port),
+        None => is_name(text),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'~');
+    let labels = text.strip_suffix('.').unwrap_or(text);
+    labels.split('.').all(|label| !label.is_empty() && label.bytes().all(allowed))
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
 fn block_size(headers: &HeaderMap) -> usize {
@@ -146,6 +189,13 @@ mod tests {
         for bad in ["", "a b", "user@host", "a/b", "a,b", "a?b"] {
             check_host("/", &[bad], "the host is malformed");
         }
-        check_host("http://user@a.example/", &[], "the host is malformed");
+        for bad in [":80", "a:", "a:x", "a:65536", "a:1:2", "[::1", "[a]", "::1", ".a", "a..b", ".", "a%2eb"]
+        {
+            check_host("/", &[bad], "the host is malformed");
+        }
+        check_host("http://user@a.example/", &["a.example"], "the host is malformed");
+        check_host("http://a.example/", &[], "the request has no Host header");
+        check_host("http://a.example/", &["a b"], "the host is malformed");
+        check_host("ftp://a.example/", &["a.example"], "the URL is neither of http nor of https");
     }
 }

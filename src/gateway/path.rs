@@ -15,7 +15,7 @@ pub enum PathFault {
     Encoding,
     #[error("the path has an encoded \"/\", \"\\\" or NUL, which services read in different ways")]
     EncodedSeparator,
-    #[error("the path has a backslash or a fragment")]
+    #[error("the path has a backslash, a fragment, a space or a control character")]
     Character,
     #[error("the path climbs above its root")]
     AboveRoot,
@@ -80,7 +80,7 @@ fn split_segment(text: &str) -> (&str, &str) {
 /// Most paths need no work at all; this finds them without an allocation.
 fn is_plain(path: &str) -> bool {
     let bytes = path.as_bytes();
-    bytes.iter().all(|&b| b.is_ascii() && !matches!(b, b'%' | b'\\' | b'#'))
+    bytes.iter().all(|&b| b.is_ascii_graphic() && !matches!(b, b'%' | b'\\' | b'#'))
         && !bytes.windows(2).any(|pair| pair == b"/.")
 }
 
@@ -90,7 +90,7 @@ fn decode_unreserved(path: &str) -> Result<String, PathFault> {
     while let Some(byte) = bytes.next() {
         match byte {
             b'%' => push_escaped(&mut decoded, escaped_byte(&mut bytes)?)?,
-            b'\\' | b'#' => return Err(PathFault::Character),
+            b'\\' | b'#' | 0..=b' ' | 0x7f => return Err(PathFault::Character),
             0x80.. => push_escape(&mut decoded, byte),
             _ => decoded.push(char::from(byte)),
         }

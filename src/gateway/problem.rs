@@ -18,6 +18,8 @@ use crate::model::principal::TokenRejection;
 pub(super) enum Problem {
     #[error("the request has more than one Content-Length, or both Content-Length and Transfer-Encoding")]
     Framing,
+    #[error("the transfer coding of the request is not \"chunked\" alone")]
+    Coding,
     #[error("{0}")]
     Host(&'static str),
     #[error("{0}")]
@@ -89,9 +91,12 @@ pub(super) enum Problem {
 impl Problem {
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::Framing | Self::Host(_) | Self::Path(_) | Self::PathAmbiguous | Self::BodyBroken => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Framing
+            | Self::Coding
+            | Self::Host(_)
+            | Self::Path(_)
+            | Self::PathAmbiguous
+            | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::Trace | Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
@@ -122,6 +127,7 @@ impl Problem {
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Framing => "framing_ambiguous",
+            Self::Coding => "coding_unsupported",
             Self::Host(_) => "host_invalid",
             Self::Path(_) => "path_invalid",
             Self::PathAmbiguous => "path_ambiguous",
@@ -190,6 +196,7 @@ impl Problem {
 
     /// Whether nothing that follows on the connection can be trusted, or nothing shall follow.
     pub(super) fn ends_connection(&self) -> bool {
-        matches!(self, Self::Framing | Self::BodyTooLarge { .. } | Self::BodyLate | Self::Draining)
+        matches!(self, Self::BodyTooLarge { .. } | Self::BodyLate | Self::Draining)
+            || self.status() == StatusCode::BAD_REQUEST
     }
 }

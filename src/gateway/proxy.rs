@@ -297,6 +297,9 @@ impl Answered {
         service: &ServiceName,
     ) -> Result<Response<Body>, Problem> {
         let Self { response, connection, watched, on_deadline, lease } = self;
+        if !message::is_plainly_coded(response.headers()) {
+            return Err(Problem::BadAnswer { service: service.clone() });
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let granted = wanted.filter(|_| tunnel::is_accepted(&response));
             let wanted = granted.ok_or_else(|| Problem::BadAnswer { service: service.clone() })?;

@@ -6,8 +6,10 @@
 use std::io;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
@@ -24,10 +26,21 @@ pub(super) struct Wanted(OnUpgrade);
 
 /// Takes the wish out of the request, if it is one that can be granted.
 pub(super) fn wanted<B>(request: &mut Request<B>) -> Option<Wanted> {
-    let asked = request.version() == Version::HTTP_11
-        && has_token(request.headers(), &CONNECTION, "upgrade")
-        && has_token(request.headers(), &UPGRADE, WEBSOCKET);
-    asked.then(|| Wanted(hyper::upgrade::on(request)))
+    is_handshake(request).then(|| Wanted(hyper::upgrade::on(request)))
+}
+
+/// Whether the request is all that opens a WebSocket (RFC 6455, section 4.1). Anything less goes on as
+/// an ordinary request, which the service may decline.
+fn is_handshake<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    request.version() == Version::HTTP_11
+        && request.method() == Method::GET
+        && has_token(headers, &CONNECTION, "upgrade")
+        && has_token(headers, &UPGRADE, WEBSOCKET)
+        && headers.contains_key(SEC_WEBSOCKET_KEY)
+        && headers.get(SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13")
+        && !headers.contains_key(TRANSFER_ENCODING)
+        && headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
 }
 
 /// The headers that switch protocols, which are hop by hop and were removed with the others.

@@ -17,6 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::headers;
 use crate::model::traffic::UpstreamProtocol;
 
 /// Why a request body ended before its end. The source is what an HTTP/2 instance is told: that
@@ -218,7 +219,10 @@ impl Upload {
             None if is_cut(self.version, &source.incoming) => failed(UploadError::Cut { source: cancel() }),
             None => (UploadState::Complete, None),
             Some(Err(fault)) => failed(UploadError::Client { fault, source: cancel() }),
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::remove_from_trailers(trailers);
+                }
                 source.take(&frame);
                 if source.taken > self.limit {
                     let error = UploadError::TooLarge { limit: self.limit, source: cancel() };

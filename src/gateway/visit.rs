@@ -70,9 +70,12 @@ impl Visit<'_> {
         *request.uri_mut() = forwarded_uri(request.uri(), path)?;
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
+        let hops = headers::next_hop(headers).ok_or(Problem::Loop)?;
         let wants_trailers = headers::has_token(headers, &TE, "trailers");
         headers::remove_hop_by_hop(headers);
         self.set_origin(headers, prefix);
+        headers::write_plainly(headers);
+        headers::set_hops(headers, hops);
         if wants_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }

@@ -48,7 +48,8 @@ async fn each_piece_of_a_body_is_answered_before_the_next_one_is_sent() {
 async fn an_upgraded_connection_carries_whatever_the_two_ends_agree_on() {
     on_docker(&[Service::new("order")], async |stage| {
         let mut stream = send(stage.up().await, "GET /order/upgrade HTTP/1.1").await;
-        stream.write_all(b"connection: upgrade\r\nupgrade: websocket\r\n\r\n").await.unwrap();
+        let lines = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: x\r\nsec-websocket-version: 13\r\n\r\n";
+        stream.write_all(lines.as_bytes()).await.unwrap();
         let head = read_until(&mut stream, "\r\n\r\n").await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         for words in ["hello", "\u{1f980} is not HTTP"] {

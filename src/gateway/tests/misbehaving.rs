@@ -10,7 +10,7 @@ use super::wire::Wire;
 use crate::gateway::Limits;
 use crate::model::catalog::EndpointState::Ready;
 use crate::model::traffic::UpstreamProtocol::Http1;
-use crate::model::traffic::{RoutePolicy, Timeouts};
+use crate::model::traffic::{RetryPolicy, RoutePolicy, Timeouts};
 
 fn policy(timeouts: Timeouts) -> RoutePolicy {
     RoutePolicy { timeouts, ..RoutePolicy::default() }

@@ -13,7 +13,7 @@ use super::wire::{PATIENCE, Wire};
 use crate::gateway::DrainOutcome;
 use crate::model::catalog::EndpointState::Ready;
 
-pub const HANDSHAKE: &str = "GET /orders/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n";
+pub const HANDSHAKE: &str = "GET /orders/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 /// Accepts a tunnel and sends back what comes through it.
 pub async fn tunnelling() -> Backend {
