@@ -143,6 +143,14 @@ impl Title {
         }
     }
 
+    /// The same for one of several.
+    pub fn of_many(self) -> Self {
+        match self {
+            Self::Table(path) => Self::Element(path),
+            other => other,
+        }
+    }
+
     /// The title of the table at `key` in here.
     pub fn below(&self, key: &str) -> Self {
         match self {

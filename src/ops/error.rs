@@ -6,7 +6,7 @@ use crate::auth::AuthError;
 use crate::auth::accounts::AccountError;
 use crate::auth::issue::IssueError;
 use crate::certificates::AuthorityError;
-use crate::manifest::ManifestError;
+use crate::manifest::{Diagnostics, ManifestError};
 use crate::model::event::Failure;
 use crate::model::exit::ExitCode;
 use crate::model::name::NameError;
@@ -22,6 +22,8 @@ use crate::standalone::StandaloneError;
 pub enum OpsError {
     #[error("{}", of_manifest(.0))]
     Manifest(#[from] ManifestError),
+    #[error("the configuration is not valid\n\n{0}")]
+    Configuration(Diagnostics),
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(transparent)]
@@ -88,6 +90,7 @@ impl OpsError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Manifest(ManifestError::Invalid(_))
+            | Self::Configuration(_)
             | Self::Name(_)
             | Self::Scope(_)
             | Self::Argument { .. }
