@@ -18,12 +18,14 @@ use crate::ui::printer::{Printer, Style};
 #[command(after_help = "\
 Examples:
   msctl gateway --route /=http://127.0.0.1:9000
-  msctl gateway --listen 0.0.0.0:8080 --route /orders=http://a:9000,http://b:9000 --route /chat=h2c://c:50051
-  msctl gateway --config gateway.toml --check && msctl gateway --config gateway.toml
+  msctl gateway --route /orders=http://a:9000,http://b:9000 --listen 0.0.0.0:80
+  msctl gateway --route /chat=h2c://chat:50051 --admin 127.0.0.1:9901
+  msctl gateway --config gateway.toml --check
+  msctl gateway --config gateway.toml
 
-With --config it follows the file: a change (or SIGHUP) is checked as a whole and taken over without
-dropping a request; a file that is not valid leaves everything as it is. SIGTERM lets open requests
-end; a second one does not wait.")]
+With --config it follows the file: a change, or SIGHUP, is checked as a whole
+and taken over without dropping a request; a file that is not valid leaves
+everything as it is. SIGTERM lets open requests end; a second one cuts them.")]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["config", "routes"]))]
 pub struct Args {
     /// Listeners, services and routes, as a file; the README shows one
@@ -31,19 +33,19 @@ pub struct Args {
         conflicts_with_all = ["routes", "listen", "no_probe", "admin"])]
     config: Option<PathBuf>,
     /// Check the file, and start nothing
-    #[arg(long, requires = "config")]
+    #[arg(long, env = "MSCTL_CHECK", value_parser = switch, requires = "config")]
     check: bool,
-    /// A path and the endpoints behind it, which do not see the path; several are possible
-    #[arg(long = "route", value_name = "PATH=URL[,URL…]")]
+    /// A path, and the endpoints behind it, which do not see it; repeatable
+    #[arg(long = "route", env = "MSCTL_ROUTES", value_delimiter = ' ', value_name = "PATH=URL[,URL…]")]
     routes: Vec<RouteLine>,
-    /// Where clients come in; several are possible [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "IP:PORT", value_delimiter = ',')]
+    /// Where clients come in; repeatable [default: 127.0.0.1:8080]
+    #[arg(long, env = "MSCTL_LISTEN", value_name = "IP:PORT", value_delimiter = ',')]
     listen: Vec<SocketAddr>,
     /// Do not ask endpoints whether they accept connections
     #[arg(long, env = "MSCTL_NO_PROBE", value_parser = switch)]
     no_probe: bool,
-    /// Where the gateway says how it is: /healthz, /readyz, /metrics, /routes, /config
-    #[arg(long, value_name = "IP:PORT")]
+    /// Where it says how it is: /healthz, /readyz, /metrics, /routes, /config
+    #[arg(long, env = "MSCTL_ADMIN", value_name = "IP:PORT")]
     admin: Option<SocketAddr>,
 }
 
