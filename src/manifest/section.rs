@@ -95,7 +95,7 @@ impl<'a> Section<'a> {
     /// Reports the keys that nobody asked for.
     pub fn close(self) {
         for (name, entry) in &self.entries {
-            let is_table = matches!(entry.value.get_ref(), DeValue::Table(_));
+            let is_table = is_written_as_section(entry.value.get_ref());
             self.problems.report_lazily(&entry.key, || match &self.title {
                 Title::File => self.unknown_section(name, is_table),
                 title => self.unknown_key(name, &title.show()),
@@ -131,6 +131,17 @@ impl<'a> Section<'a> {
             within: self.title.clone(),
             problems: self.problems,
         }
+    }
+}
+
+/// `[key]` or `[[key]]`.
+fn is_written_as_section(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(elements) => {
+            elements.iter().next().is_some_and(|first| matches!(first.get_ref(), DeValue::Table(_)))
+        }
+        _ => false,
     }
 }
 

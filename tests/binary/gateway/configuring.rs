@@ -1,0 +1,135 @@
+//! What a configuration may say, and what is said about one that is not valid.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use msctl::auth::{Signer, TokenRequest};
+use msctl::model::platform::AuthSettings;
+
+use super::backend::Backend;
+use super::{TestGateway, service};
+use crate::harness::msctl::{Msctl, Ran};
+
+fn check(folder: &Path, file: &str) -> Ran {
+    Msctl::new(folder, &["gateway", "--config", file, "--check"]).within(folder).run()
+}
+
+fn check_content(content: &str) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gateway.toml"), content).unwrap();
+    check(folder.path(), "gateway.toml")
+}
+
+#[test]
+fn the_example_is_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway");
+    let home = tempfile::tempdir().unwrap();
+    let ran = Msctl::new(home.path(), &["gateway", "--config", "gateway.toml", "--check"])
+        .within(folder)
+        .run()
+        .success();
+    assert_eq!(ran.stderr, "valid: 1 listener, 3 services, 4 routes\n");
+}
+
+#[test]
+fn every_problem_is_named_with_its_place_and_what_to_do() {
+    let content = "\
+[[services]]
+name = \"orders\"
+endpoints = [\"https://a:1\", \"http://b:1\", \"h2c://c:1\"]
+probe = \"never\"
+[[services.routes]]
+path = \"/orders\"
+[[services]]
+name = \"orders\"
+endpoints = []
+[[services.routes]]
+path = \"/orders\"
+methods = [\"GET\"]
+access = \"public\"
+[[listners]]
+";
+    let ran = check_content(content).expect_code(2);
+    let expected = "\
+error: the configuration is not valid
+
+gateway.toml:3:14: \"https://a:1\" is not an endpoint: TLS to endpoints is not spoken; use http:// or h2c://
+  3 | endpoints = [\"https://a:1\", \"http://b:1\", \"h2c://c:1\"]
+    |              ^^^^^^^^^^^^^
+hint: for example \"http://10.0.0.7:9000\", or \"h2c://chat:50051\" where HTTP/2 is spoken
+
+gateway.toml:3:43: one service speaks one protocol, but its endpoints are http:// and h2c://
+  3 | endpoints = [\"https://a:1\", \"http://b:1\", \"h2c://c:1\"]
+    |                                           ^^^^^^^^^^^
+hint: make two services of it
+
+gateway.toml:4:9: \"never\" is not a way to probe
+  4 | probe = \"never\"
+    |         ^^^^^^^
+hint: the ways to probe: off, tcp, { path = \"/health/ready\" }
+
+gateway.toml:6:8: /orders is for those with a token, but there is no [auth]
+  6 | path = \"/orders\"
+    |        ^^^^^^^^^
+hint: say whose tokens count in [auth], or open it to everybody with access = \"public\"
+
+gateway.toml:8:8: there are two services called \"orders\"
+  8 | name = \"orders\"
+    |        ^^^^^^^^
+note: the other one is at gateway.toml:2:8
+hint: give one of them another name
+
+gateway.toml:9:13: endpoints is an empty list: nobody would ever answer
+  9 | endpoints = []
+    |             ^^
+hint: for example endpoints = [\"http://10.0.0.7:9000\"]
+
+gateway.toml:11:8: \"orders\" has two routes for /orders
+  11 | path = \"/orders\"
+     |        ^^^^^^^^^
+note: this one is for GET; the one at gateway.toml:6:8 is for all methods
+hint: change a path, or give both a list of methods that have none in common (GET includes HEAD)
+
+gateway.toml:14:3: unknown section [listners]
+  14 | [[listners]]
+     |   ^^^^^^^^
+hint: did you mean [listeners]?
+";
+    assert_eq!(ran.stderr, expected);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_said_to_be_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = check(folder.path(), "gateway.toml").expect_code(1);
+    assert!(ran.stderr.contains("failed to read "), "{}", ran.stderr);
+}
+
+#[test]
+fn a_token_counts_by_the_keys_that_the_file_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = "https://idp.example.com".to_owned();
+    let settings = AuthSettings { access_token_ttl: Duration::from_secs(60), issuer: Some(issuer.clone()) };
+    let signer = Signer::open(&folder.path().join("keys"), &"shop".parse().unwrap(), &settings).unwrap();
+    let jwks = folder.path().join("jwks.json");
+    std::fs::write(&jwks, serde_json::to_vec(&signer.key().jwks()).unwrap()).unwrap();
+    let auth = format!("[auth]\nissuer = \"{issuer}\"\naudience = \"shop\"\njwks = \"{}\"\n", jwks.display());
+    let backend = Backend::named("one");
+    let svc = service("svc", &[backend.address]).replace("\"public\"", "{ scopes = [\"orders:read\"] }");
+    let gateway = TestGateway::of(&format!("{auth}{svc}"));
+    let get = |scopes: &[&str]| {
+        let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+        let request = TokenRequest { scopes, ..TokenRequest::for_subject("ada") };
+        let token = signer.issue(&request, SystemTime::now()).unwrap();
+        let request = ureq::get(format!("http://{}/svc/x", gateway.address));
+        let request = request.header("authorization", format!("Bearer {}", token.expose()));
+        let mut answer = request.config().http_status_as_error(false).build().call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    };
+    assert_eq!(gateway.get("/svc/x").status, 401);
+    assert_eq!(get(&["other"]).0, 403);
+    assert_eq!(get(&["orders:read"]), (200, "one /x ada".to_owned()));
+    std::fs::write(&jwks, "{\"keys\": []}").unwrap();
+    gateway.running().says("it holds no public key that signs");
+    assert_eq!(get(&["orders:read"]).0, 200, "the last good keys count");
+}
