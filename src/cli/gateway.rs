@@ -53,7 +53,7 @@ pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<Exi
     let check = args.check;
     let source = args.source(context);
     if let (true, Source::File(path)) = (check, &source) {
-        let configuration = gateway::check(path).await?;
+        let configuration = gateway::check(context, path).await?;
         let routes = configuration.services.iter().map(|service| service.routes.len()).sum();
         let what = [
             counted(configuration.listeners.len(), "listener"),
@@ -64,7 +64,7 @@ pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<Exi
         return Ok(ExitCode::Ok);
     }
     let mut signals = Signals::listen()?;
-    gateway::run(&source, &mut Screen { printer }, &mut signals).await?;
+    gateway::run(context, &source, &mut Screen { printer }, &mut signals).await?;
     Ok(ExitCode::Ok)
 }
 
@@ -92,10 +92,10 @@ struct Screen<'a> {
 
 impl Audience for Screen<'_> {
     fn serves(&mut self, greeting: &Greeting) {
-        let urls: Vec<_> = greeting.addresses.iter().map(|address| format!("http://{address}")).collect();
-        self.printer.say(&format!("gateway at {}", self.printer.paint(Style::Strong, &urls.join(", "))));
-        if let Some(admin) = greeting.admin {
-            self.printer.say(&format!("  admin at http://{admin}"));
+        let urls = greeting.urls.join(", ");
+        self.printer.say(&format!("gateway at {}", self.printer.paint(Style::Strong, &urls)));
+        if let Some(admin) = &greeting.admin {
+            self.printer.say(&format!("  admin at {admin}"));
         }
         if !greeting.unserved.is_empty() {
             self.printer.say(&format!("  nobody answers yet for {}", greeting.unserved.join(", ")));

@@ -22,7 +22,7 @@ use super::source::{Located, Place, Source};
 use super::static_service;
 use super::token_section;
 use super::values::Value;
-use super::{gateway_section, syntax};
+use super::{gateway_section, syntax, tls_settings};
 
 const LISTENERS: &str = "[{ listen = \"0.0.0.0:8080\" }]";
 const GRACE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(300);
@@ -61,13 +61,16 @@ fn read_file(source: &Rc<Source>, folder: &Path, problems: &Problems) -> Option<
     let auth = auth.map(|section| token_section::read(section, folder));
     let shutdown = read_shutdown(file.section("shutdown"));
     let services = file.require("services", "[{ name = \"orders\" }]").map(read_services);
-    let start = source.start();
     file.close();
     let services = services.unwrap_or_default();
     check(&services, auth.as_ref(), problems);
-    check_addresses(&listeners, admin.as_ref().map(|address| (*address, &start)), problems);
+    check_addresses(&listeners, problems);
+    let below = |(settings, _): (GatewaySettings, _)| GatewaySettings {
+        tls: tls_settings::below(folder, settings.tls),
+        ..settings
+    };
     Some(Configuration {
-        listeners: listeners.into_iter().map(|(settings, _)| settings).collect(),
+        listeners: listeners.into_iter().map(below).collect(),
         admin,
         auth: auth.flatten(),
         services: services.into_iter().map(Described::complete).collect(),
@@ -149,16 +152,11 @@ fn check_open(route: &Located<Route>, problems: &Problems) {
     problems.report(&route.place, message, hint);
 }
 
-fn check_addresses(
-    listeners: &[(GatewaySettings, Option<Place>)],
-    admin: Option<(SocketAddr, &Place)>,
-    problems: &Problems,
-) {
+fn check_addresses(listeners: &[(GatewaySettings, Option<Place>)], problems: &Problems) {
     let mut seen = BTreeSet::new();
     let listeners = listeners.iter().filter_map(|(settings, place)| Some((settings.listen, place.as_ref()?)));
-    for (address, place) in listeners.chain(admin) {
-        // Port 0 is another one each time.
-        if address.port() != 0 && !seen.insert(address) {
+    for (address, place) in listeners {
+        if !seen.insert(address) {
             let message = format!("two listeners are at {address}");
             problems.report(place, message, "give one of them another port");
         }

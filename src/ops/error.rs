@@ -122,6 +122,7 @@ impl OpsError {
             Self::Manifest(error) => error.hint().map(str::to_owned),
             Self::Runtime(error) => error.hint().map(str::to_owned),
             Self::Start(error) => error.hint(),
+            Self::Gateway(StandaloneError::Certificate(error)) => error.hint(),
             Self::Scaffold(error) => error.hint(),
             Self::Failed(failure) => failure.hint.clone(),
             Self::OtherRuntime { .. } => Some("stop it first with: msctl down".to_owned()),

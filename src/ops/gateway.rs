@@ -1,18 +1,19 @@
 //! `msctl gateway`: the gateway alone, until it is told to stop.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::context::Context;
 use super::error::OpsError;
 use crate::manifest::{ManifestError, gateway_file};
+use crate::model::platform::TlsSettings;
 use crate::model::standalone::{Configuration, KeySource, Probing};
 use crate::standalone::difference::difference;
 use crate::standalone::files::Files;
 use crate::standalone::lines::Lines;
-use crate::standalone::{Ended, Running, tokens};
+use crate::standalone::{Ended, Running, StandaloneError, certificates, tokens};
 
 /// How often the gateway is asked whether anything is due.
 const BEAT: Duration = Duration::from_secs(1);
@@ -38,8 +39,8 @@ pub trait Audience: Send {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
-    pub addresses: Vec<SocketAddr>,
-    pub admin: Option<SocketAddr>,
+    pub urls: Vec<String>,
+    pub admin: Option<String>,
     /// Services that no endpoint stands for yet.
     pub unserved: Vec<String>,
 }
@@ -56,23 +57,25 @@ pub trait Wishes: Send {
     async fn next(&mut self) -> Wish;
 }
 
-/// Reads and checks a configuration, and the keys that it names.
+/// Reads and checks a configuration, and the keys and certificates that it names.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub async fn check(path: &Path) -> Result<Configuration, OpsError> {
+pub async fn check(context: &Context, path: &Path) -> Result<Configuration, OpsError> {
     let configuration = load(path)?;
-    if let Some(settings) = &configuration.auth
-        && matches!(settings.keys, KeySource::File(_))
+    if let Some(settings) = configuration.auth.as_ref().filter(|auth| matches!(auth.keys, KeySource::File(_)))
     {
-        tokens::load(settings).await.map_err(crate::standalone::StandaloneError::from)?;
+        tokens::load(settings).await.map_err(StandaloneError::from)?;
     }
+    let base = context.state_base().ok();
+    certificates::load(&configuration, base).await.map_err(StandaloneError::from)?;
     Ok(configuration)
 }
 
 /// # Errors
 /// When it could not be started, or was stopped the hard way.
 pub async fn run(
+    context: &Context,
     source: &Source,
     audience: &mut dyn Audience,
     wishes: &mut dyn Wishes,
@@ -80,18 +83,18 @@ pub async fn run(
     let configuration = match source {
         Source::File(path) => load(path)?,
         Source::Lines(lines, probing) => lines.configuration(probing).map_err(|reason| {
-            OpsError::Argument { what: "the option", text: "--route".to_owned(), reason }
+            OpsError::Argument { what: "the command", text: "msctl gateway".to_owned(), reason }
         })?,
     };
     let mut files = Files::default();
     files.follow(read_from(source, &configuration));
     let mut running = tokio::select! {
-        running = Running::start(configuration) => running?,
+        running = Running::start(configuration, context.state_base().ok()) => running?,
         () = stop_wish(wishes) => return Err(OpsError::Cancelled),
     };
     audience.serves(&Greeting {
-        addresses: running.addresses(),
-        admin: running.admin_address(),
+        urls: running.urls(),
+        admin: running.admin_url(),
         unserved: running.unserved(),
     });
     serve(source, &mut running, &mut files, audience, wishes).await;
@@ -165,6 +168,11 @@ fn read_from(source: &Source, configuration: &Configuration) -> Vec<PathBuf> {
     let mut paths = vec![path.clone()];
     if let Some(KeySource::File(keys)) = configuration.auth.as_ref().map(|settings| &settings.keys) {
         paths.push(keys.clone());
+    }
+    for listener in &configuration.listeners {
+        if let TlsSettings::Files { certificate, key } = &listener.tls {
+            paths.extend([certificate.clone(), key.clone()]);
+        }
     }
     paths
 }

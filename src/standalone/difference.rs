@@ -27,6 +27,7 @@ pub fn difference(before: &Configuration, after: &Configuration) -> Vec<String> 
         }
     }
     let others = [
+        ("listeners", old == new && before.listeners != after.listeners),
         ("admin", before.admin != after.admin),
         ("auth", before.auth != after.auth),
         ("shutdown", before.shutdown != after.shutdown),

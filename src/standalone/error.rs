@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::certificates::CertificateError;
 use super::tokens::KeysError;
 
 #[derive(Debug, thiserror::Error)]
@@ -12,4 +13,8 @@ pub enum StandaloneError {
     Workers(std::io::Error),
     #[error("failed to {0}")]
     Keys(#[from] KeysError),
+    #[error("failed to {0}")]
+    Certificate(#[from] CertificateError),
+    #[error("failed to set up TLS: {0}")]
+    Tls(String),
 }

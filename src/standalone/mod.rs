@@ -3,7 +3,8 @@
 //! The second composition root beside `platform`. [`Running`] holds the parts together: [`doors`]
 //! are the open listeners, [`fleet`] owns what is known of the endpoints and publishes the route
 //! table, [`resolve`] turns host names into addresses, [`health`] asks the endpoints how they are,
-//! [`tokens`] holds the keys by which callers are known, [`admin`] says how the gateway itself is
+//! [`certificates`] are what listeners prove themselves with, [`tokens`] holds the keys by which
+//! callers are known, [`admin`] says how the gateway itself is
 //! ([`status`]). [`lines`] is the configuration in one line, [`difference`] what one changes about
 //! another, [`files`] notices that one was written.
 //!
@@ -14,6 +15,7 @@
 //! It does not read configurations and hears no signals: whoever runs it does.
 
 pub mod admin;
+pub mod certificates;
 pub mod difference;
 pub mod doors;
 pub mod files;

@@ -1,7 +1,7 @@
 //! A gateway that runs, from its first configuration through others to its end.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::admin::Admin;
-use super::doors::Doors;
+use super::certificates;
+use super::doors::{Doors, Wanted};
 use super::error::StandaloneError;
 use super::fleet::Fleet;
 use super::health::{Probes, Question};
@@ -21,6 +22,7 @@ use crate::auth::foreign::ForeignVerifier;
 use crate::gateway::site::SiteService;
 use crate::gateway::{Door, Embedded, Gateway, Limits, Site, Workers};
 use crate::model::name::ServiceName;
+use crate::model::platform::GatewaySettings;
 use crate::model::standalone::{Configuration, KeySource, Probing, StaticService};
 
 /// How long a configuration waits for the first answers of new endpoints.
@@ -30,6 +32,8 @@ const LOOK_UP: Duration = Duration::from_secs(30);
 /// How often keys are fetched again, and how soon where there are none yet.
 const KEYS: Duration = Duration::from_secs(300);
 const MISSING_KEYS: Duration = Duration::from_secs(2);
+/// How often certificates are had anew: the local authority's end.
+const RENEW: Duration = Duration::from_secs(24 * 3600);
 
 /// How a gateway ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct Ended {
 
 pub struct Running {
     configuration: Configuration,
+    /// Below which the local authority is kept.
+    base: Option<PathBuf>,
     status: Arc<Status>,
     tokens: Arc<Tokens>,
     fleet: Arc<Fleet>,
@@ -50,14 +56,16 @@ pub struct Running {
     probes: Probes,
     look_up_at: Instant,
     fetch_keys_at: Option<Instant>,
+    renew_at: Instant,
 }
 
 impl Running {
-    /// Opens the doors once the first endpoints are known to answer, or after a second.
+    /// Opens the doors once the first endpoints are known to answer, or after a second. A local
+    /// authority is kept below `base`.
     ///
     /// # Errors
     /// When an address cannot be listened on, keys cannot be read, or the system gives no threads.
-    pub async fn start(configuration: Configuration) -> Result<Self, StandaloneError> {
+    pub async fn start(configuration: Configuration, base: Option<PathBuf>) -> Result<Self, StandaloneError> {
         let limits = Limits { shutdown: configuration.shutdown.timeout, ..Limits::default() };
         let (status, tokens) = (Arc::<Status>::default(), Arc::<Tokens>::default());
         let fleet = Arc::new(Fleet::new(limits.clone()));
@@ -69,6 +77,7 @@ impl Running {
             .with_workers(Arc::new(workers));
         let mut running = Self {
             configuration: configuration.clone(),
+            base,
             status,
             tokens,
             fleet,
@@ -79,6 +88,7 @@ impl Running {
             probes: Probes::default(),
             look_up_at: Instant::now(),
             fetch_keys_at: None,
+            renew_at: Instant::now() + RENEW,
         };
         running.follow(configuration).await?;
         Ok(running)
@@ -89,21 +99,19 @@ impl Running {
     /// # Errors
     /// When an address cannot be listened on, or keys cannot be read.
     pub async fn follow(&mut self, configuration: Configuration) -> Result<(), StandaloneError> {
-        let addresses: Vec<_> = configuration.listeners.iter().map(|listener| listener.listen).collect();
-        let admin: Vec<_> = configuration.admin.into_iter().collect();
         let keys = self.keys_of(&configuration).await?;
-        let bound = self.doors.bind(&addresses).await?;
-        let bound_admin = self.admin.bind(&admin).await?;
+        let listeners = self.listeners(&configuration).await?;
+        let bound = self.doors.bind(listeners, &Door::Public)?;
+        let admin = configuration.admin.map(|address| in_clear(GatewaySettings::at(address)));
+        let bound_admin = self.admin.bind(admin.into_iter().collect(), &Door::Platform)?;
 
         if let Keys::These(keys) = keys {
             self.take_keys(keys, &configuration);
         }
         self.configuration = configuration;
         self.look_up().await;
-        self.doors.open(bound, &Door::Public, &self.gateway);
-        self.doors.keep_only(&addresses);
-        self.admin.open(bound_admin, &Door::Platform, &self.gateway);
-        self.admin.keep_only(&admin);
+        self.doors.follow(bound, &self.gateway);
+        self.admin.follow(bound_admin, &self.gateway);
         self.status.follows_another();
         Ok(())
     }
@@ -122,16 +130,20 @@ impl Running {
         if self.fetch_keys_at.is_some_and(|due| due <= now) {
             self.fetch_keys().await;
         }
+        if self.renew_at <= now {
+            self.renew().await;
+        }
+    }
+
+    /// Where clients come in.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        self.doors.urls()
     }
 
     #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.doors.addresses()
-    }
-
-    #[must_use]
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.addresses().first().copied()
+    pub fn admin_url(&self) -> Option<String> {
+        self.admin.urls().into_iter().next()
     }
 
     #[must_use]
@@ -209,6 +221,23 @@ impl Running {
         }
     }
 
+    async fn listeners(&self, configuration: &Configuration) -> Result<Vec<Wanted>, StandaloneError> {
+        let credentials = certificates::load(configuration, self.base.clone()).await?;
+        let settings = configuration.listeners.iter().cloned();
+        let wanted = |(settings, credential)| Wanted { settings, credential };
+        Ok(settings.zip(credentials).map(wanted).collect())
+    }
+
+    /// What was signed for a time is signed again before that is over.
+    async fn renew(&mut self) {
+        self.renew_at = Instant::now() + RENEW;
+        let renewed = self.listeners(&self.configuration).await;
+        match renewed.and_then(|listeners| self.doors.bind(listeners, &Door::Public)) {
+            Ok(bound) => self.doors.follow(bound, &self.gateway),
+            Err(error) => tracing::warn!(%error, "the gateway keeps its certificates"),
+        }
+    }
+
     /// A file has to be there. An issuer may be away for a while: nothing else has to wait for it.
     async fn keys_of(&self, configuration: &Configuration) -> Result<Keys, StandaloneError> {
         let Some(settings) = &configuration.auth else { return Ok(Keys::These(None)) };
@@ -241,6 +270,10 @@ impl Running {
             self.fetch_keys_at = Some(Instant::now() + pause);
         }
     }
+}
+
+fn in_clear(settings: GatewaySettings) -> Wanted {
+    Wanted { settings, credential: None }
 }
 
 enum Keys {

@@ -77,7 +77,7 @@ async fn a_gateway_needs_listeners_routes_a_verifier_and_somebody_to_stop_it() {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let listeners = vec![Listener { socket, door: Door::Public }];
+    let listeners = vec![Listener::in_clear(socket, Door::Public)];
     let running = tokio::spawn(run(listeners, gateway, stop.clone().cancelled_owned()));
     let answer =
         tokio::task::spawn_blocking(move || crate::harness::http::get(&format!("http://{address}/orders/7")));
