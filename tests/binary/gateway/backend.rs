@@ -14,6 +14,8 @@ struct Shared {
     name: &'static str,
     state: Mutex<State>,
     changed: Condvar,
+    /// What is answered to everything, if it is not the usual.
+    document: Option<String>,
 }
 
 #[derive(Default)]
@@ -31,9 +33,17 @@ impl Backend {
     }
 
     pub fn at(name: &'static str, address: SocketAddr) -> Self {
+        Self::new(name, address, None)
+    }
+
+    pub fn with_document(document: String, address: SocketAddr) -> Self {
+        Self::new("document", address, Some(document))
+    }
+
+    fn new(name: &'static str, address: SocketAddr, document: Option<String>) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { name, state: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(Shared { name, state: Mutex::default(), changed: Condvar::new(), document });
         let own = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -89,7 +99,8 @@ impl Shared {
                 self.wait();
             }
             let user = head.lines().find_map(|line| line.strip_prefix("x-user-id: ")).unwrap_or("nobody");
-            let body = format!("{} {path} {user}", self.name);
+            let usual = || format!("{} {path} {user}", self.name);
+            let body = self.document.clone().unwrap_or_else(usual);
             let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
             if stream.write_all(answer.as_bytes()).is_err() {
                 return;

@@ -7,8 +7,10 @@ use msctl::auth::{Signer, TokenRequest};
 use msctl::model::platform::AuthSettings;
 
 use super::backend::Backend;
-use super::{TestGateway, service};
+use super::{SOON, TestGateway, service};
+use crate::harness::http::get;
 use crate::harness::msctl::{Msctl, Ran};
+use crate::harness::wait::until;
 
 fn check(folder: &Path, file: &str) -> Ran {
     Msctl::new(folder, &["gateway", "--config", file, "--check"]).within(folder).run()
@@ -105,31 +107,87 @@ fn a_file_that_is_not_there_is_said_to_be_missing() {
     assert!(ran.stderr.contains("failed to read "), "{}", ran.stderr);
 }
 
-#[test]
-fn a_token_counts_by_the_keys_that_the_file_names() {
-    let folder = tempfile::tempdir().unwrap();
-    let issuer = "https://idp.example.com".to_owned();
-    let settings = AuthSettings { access_token_ttl: Duration::from_secs(60), issuer: Some(issuer.clone()) };
-    let signer = Signer::open(&folder.path().join("keys"), &"shop".parse().unwrap(), &settings).unwrap();
-    let jwks = folder.path().join("jwks.json");
-    std::fs::write(&jwks, serde_json::to_vec(&signer.key().jwks()).unwrap()).unwrap();
-    let auth = format!("[auth]\nissuer = \"{issuer}\"\naudience = \"shop\"\njwks = \"{}\"\n", jwks.display());
-    let backend = Backend::named("one");
-    let svc = service("svc", &[backend.address]).replace("\"public\"", "{ scopes = [\"orders:read\"] }");
-    let gateway = TestGateway::of(&format!("{auth}{svc}"));
-    let get = |scopes: &[&str]| {
+const ISSUER: &str = "https://idp.example.com";
+
+struct Issuer(Signer);
+
+impl Issuer {
+    fn new(folder: &Path) -> Self {
+        let access_token_ttl = Duration::from_secs(60);
+        let settings = AuthSettings { access_token_ttl, issuer: Some(ISSUER.to_owned()) };
+        Self(Signer::open(&folder.join("keys"), &"shop".parse().unwrap(), &settings).unwrap())
+    }
+
+    fn document(&self) -> String {
+        serde_json::to_string(&self.0.key().jwks()).unwrap()
+    }
+
+    /// Status and body of a request with a token of `ada` that carries these scopes.
+    fn get(&self, gateway: &TestGateway, scopes: &[&str]) -> (u16, String) {
         let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
         let request = TokenRequest { scopes, ..TokenRequest::for_subject("ada") };
-        let token = signer.issue(&request, SystemTime::now()).unwrap();
+        let token = self.0.issue(&request, SystemTime::now()).unwrap();
         let request = ureq::get(format!("http://{}/svc/x", gateway.address));
         let request = request.header("authorization", format!("Bearer {}", token.expose()));
         let mut answer = request.config().http_status_as_error(false).build().call().unwrap();
         (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
-    };
+    }
+}
+
+/// A service for those with a scope, and whose word is taken for it.
+fn guarded(backend: &Backend, jwks: &str) -> String {
+    let auth = format!("[auth]\nissuer = \"{ISSUER}\"\naudience = \"shop\"\njwks = \"{jwks}\"\n");
+    auth + &service("svc", &[backend.address]).replace("\"public\"", "{ scopes = [\"orders:read\"] }")
+}
+
+#[test]
+fn a_token_counts_by_the_keys_that_the_file_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = Issuer::new(folder.path());
+    let jwks = folder.path().join("jwks.json");
+    std::fs::write(&jwks, issuer.document()).unwrap();
+    let backend = Backend::named("one");
+    let gateway = TestGateway::of(&guarded(&backend, jwks.to_str().unwrap()));
     assert_eq!(gateway.get("/svc/x").status, 401);
-    assert_eq!(get(&["other"]).0, 403);
-    assert_eq!(get(&["orders:read"]), (200, "one /x ada".to_owned()));
+    assert_eq!(issuer.get(&gateway, &["other"]).0, 403);
+    assert_eq!(issuer.get(&gateway, &["orders:read"]), (200, "one /x ada".to_owned()));
     std::fs::write(&jwks, "{\"keys\": []}").unwrap();
     gateway.running().says("it holds no public key that signs");
-    assert_eq!(get(&["orders:read"]).0, 200, "the last good keys count");
+    assert_eq!(issuer.get(&gateway, &["orders:read"]).0, 200, "the last good keys count");
+}
+
+#[test]
+fn keys_are_fetched_until_they_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = Issuer::new(folder.path());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let backend = Backend::named("one");
+    let gateway = TestGateway::of(&guarded(&backend, &format!("http://{free}/jwks.json")));
+    let readiness = gateway.asked("/readyz");
+    assert_eq!(readiness["obstacles"][0], "the keys of [auth] were not fetched yet");
+    assert_eq!(issuer.get(&gateway, &["orders:read"]).0, 401);
+    let _keys = Backend::with_document(issuer.document(), free);
+    until(SOON, "the keys", || (gateway.asked("/readyz")["ready"] == true).then_some(()));
+    assert_eq!(issuer.get(&gateway, &["orders:read"]).0, 200);
+}
+
+#[test]
+fn a_listener_may_speak_tls_and_lead_plain_http_there() {
+    let backend = Backend::named("one");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let svc = service("svc", &[backend.address]);
+    let secure = format!("tls = \"local\"\nredirect_from = \"{free}\"\n");
+    let home = tempfile::tempdir().unwrap();
+    let file = format!("[[listeners]]\nlisten = \"127.0.0.1:0\"\n{secure}{svc}");
+    std::fs::write(home.path().join("gateway.toml"), file).unwrap();
+    let command = Msctl::new(home.path(), &["gateway", "--config", "gateway.toml"]).within(home.path());
+    let running = command.spawn();
+    running.says("gateway at https://");
+    let address = super::address_after(&running, "gateway at https://");
+    let clear = get(&format!("http://{address}/svc/x"));
+    assert_eq!((clear.status, clear.body.contains("this port speaks HTTPS")), (400, true), "{clear:?}");
+    let agent: ureq::Agent = ureq::Agent::config_builder().max_redirects(0).build().into();
+    let answer = agent.get(format!("http://{free}/svc/x")).call().unwrap();
+    let place = answer.headers()["location"].to_str().unwrap();
+    assert_eq!(place, format!("https://127.0.0.1:{}/svc/x", address.port()));
 }
