@@ -61,7 +61,7 @@ pub enum Audience {
 }
 
 impl Audience {
-    fn includes(&self, party: &str) -> bool {
+    pub(super) fn includes(&self, party: &str) -> bool {
         match self {
             Self::One(one) => one == party,
             Self::Many(many) => many.iter().any(|one| one == party),
@@ -86,7 +86,7 @@ impl Claims {
     /// When the token holds.
     pub fn window(&self) -> Result<Window, TokenRejection> {
         let starts = self.nbf.map_or(self.iat, |nbf| nbf.max(self.iat));
-        Ok(Window { starts_at: moment(starts)?, expires_at: moment(self.exp)? })
+        Window::new(starts, self.exp)
     }
 }
 
@@ -98,6 +98,15 @@ pub struct Window {
 }
 
 impl Window {
+    /// Both in seconds since 1970.
+    pub(super) fn new(starts_at: u64, expires_at: u64) -> Result<Self, TokenRejection> {
+        Ok(Self { starts_at: moment(starts_at)?, expires_at: moment(expires_at)? })
+    }
+
+    pub(super) fn expires_at(&self) -> SystemTime {
+        self.expires_at
+    }
+
     pub fn check(&self, now: SystemTime) -> Result<(), TokenRejection> {
         if now.checked_sub(LEEWAY).is_none_or(|latest| self.expires_at <= latest) {
             return Err(TokenRejection::Expired);
@@ -115,7 +124,7 @@ pub fn join_scopes(scopes: &BTreeSet<Scope>) -> String {
     scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
 }
 
-fn parse_scopes(text: &str) -> Option<BTreeSet<Scope>> {
+pub(super) fn parse_scopes(text: &str) -> Option<BTreeSet<Scope>> {
     text.split(' ').filter(|scope| !scope.is_empty()).map(|scope| scope.parse().ok()).collect()
 }
 

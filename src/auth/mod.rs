@@ -2,8 +2,8 @@
 //!
 //! Two independent halves meet in [`facade`]:
 //! - **tokens**: [`keys`] (one signing key, made at the first start), [`claims`] (what a token says),
-//!   [`issue`] (signing), [`verify`] (the gateway's check, with a [`cache`]), [`inspect`] (for
-//!   people, about any token);
+//!   [`issue`] (signing), [`verify`] (the gateway's check, with a [`cache`]), [`foreign`] (the check
+//!   where another issuer signs), [`inspect`] (for people, about any token);
 //! - **accounts**: [`password`] (argon2id, bounded), [`throttle`] (how many wrong guesses),
 //!   [`accounts`] (register, log in, renew, log out), [`http`] (the same as `/auth/*`),
 //!   [`problem`] (how errors look there).
@@ -18,6 +18,7 @@ pub mod claims;
 pub mod issue;
 
 pub mod cache;
+pub mod foreign;
 pub mod inspect;
 pub mod verify;
 

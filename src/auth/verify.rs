@@ -19,7 +19,7 @@ use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// How many verified tokens are remembered.
-const REMEMBERED_TOKENS: usize = 10_000;
+pub(super) const REMEMBERED_TOKENS: usize = 10_000;
 
 /// Verifies one platform's access tokens.
 pub struct Verifier {

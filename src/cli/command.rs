@@ -158,7 +158,7 @@ async fn dispatch(command: Command, context: &Context, printer: &Printer) -> Res
         Command::Token(token) => token::run(token, context, printer),
         Command::Tls(tls) => tls::run(&tls, context, printer),
         Command::User(user) => user::run(user, context, printer).await,
-        Command::Gateway(args) => gateway::run(args, printer).await,
+        Command::Gateway(args) => gateway::run(args, context, printer).await,
         Command::Check(args) => check::run(&args, context, printer),
         Command::Doctor(args) => doctor::run(&args, context, printer).await,
         Command::Completions(args) => shell::run(&args, Cli::command(), printer),

@@ -1,13 +1,15 @@
 //! `msctl gateway`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::command::CommandError;
+use super::command::{CommandError, switch};
 use crate::model::exit::ExitCode;
 use crate::model::standalone::{ProbePolicy, Probing};
-use crate::ops::gateway::{self, Audience, Request, Wish, Wishes};
+use crate::ops::gateway::{self, Audience, Greeting, Source, Wish, Wishes};
+use crate::ops::{Context, OpsError};
 use crate::standalone::Ended;
 use crate::standalone::lines::{Lines, RouteLine};
 use crate::ui::printer::{Printer, Style};
@@ -16,34 +18,72 @@ use crate::ui::printer::{Printer, Style};
 #[command(after_help = "\
 Examples:
   msctl gateway --route /=http://127.0.0.1:9000
-  msctl gateway --listen 0.0.0.0:8080 --route /orders=http://a:9000,http://b:9000 --route /chat=h2c://c:50051")]
+  msctl gateway --route /orders=http://a:9000,http://b:9000 --listen 0.0.0.0:80
+  msctl gateway --route /chat=h2c://chat:50051 --admin 127.0.0.1:9901
+  msctl gateway --config gateway.toml --check
+  msctl gateway --config gateway.toml
+
+With --config it follows the file: a change, or SIGHUP, is checked as a whole
+and taken over without dropping a request; a file that is not valid leaves
+everything as it is. SIGTERM lets open requests end; a second one cuts them.")]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["config", "routes"]))]
 pub struct Args {
-    /// Where clients come in; several are possible
-    #[arg(
-        long,
-        env = "MSCTL_LISTEN",
-        value_name = "IP:PORT",
-        value_delimiter = ',',
-        default_value = "127.0.0.1:8080"
-    )]
-    listen: Vec<SocketAddr>,
-    /// A path and the endpoints behind it, which do not see the path; several are possible
-    #[arg(long = "route", value_name = "PATH=URL[,URL…]", required = true)]
+    /// Listeners, services and routes, as a file; the README shows one
+    #[arg(long, env = "MSCTL_GATEWAY_CONFIG", value_name = "FILE",
+        conflicts_with_all = ["routes", "listen", "no_probe", "admin"])]
+    config: Option<PathBuf>,
+    /// Check the file, and start nothing
+    #[arg(long, env = "MSCTL_CHECK", value_parser = switch, requires = "config")]
+    check: bool,
+    /// A path, and the endpoints behind it, which do not see it; repeatable
+    #[arg(long = "route", env = "MSCTL_ROUTES", value_delimiter = ' ', value_name = "PATH=URL[,URL…]")]
     routes: Vec<RouteLine>,
-    /// Do not ask endpoints whether they are well
-    #[arg(long)]
+    /// Where clients come in; repeatable [default: 127.0.0.1:8080]
+    #[arg(long, env = "MSCTL_LISTEN", value_name = "IP:PORT", value_delimiter = ',')]
+    listen: Vec<SocketAddr>,
+    /// Do not ask endpoints whether they accept connections
+    #[arg(long, env = "MSCTL_NO_PROBE", value_parser = switch)]
     no_probe: bool,
-    /// Where the gateway says how it is: /healthz, /readyz, /metrics, /routes, /config
+    /// Where it says how it is: /healthz, /readyz, /metrics, /routes, /config
     #[arg(long, env = "MSCTL_ADMIN", value_name = "IP:PORT")]
     admin: Option<SocketAddr>,
 }
 
-pub async fn run(args: Args, printer: &Printer) -> Result<ExitCode, CommandError> {
-    let probing = if args.no_probe { Probing::Off } else { Probing::On(ProbePolicy::default()) };
-    let lines = Lines { listen: args.listen, admin: args.admin, routes: args.routes };
+pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
+    let check = args.check;
+    let source = args.source(context);
+    if let (true, Source::File(path)) = (check, &source) {
+        let configuration = gateway::check(context, path).await?;
+        let routes = configuration.services.iter().map(|service| service.routes.len()).sum();
+        let what = [
+            counted(configuration.listeners.len(), "listener"),
+            counted(configuration.services.len(), "service"),
+            counted(routes, "route"),
+        ];
+        printer.say(&format!("{}: {}", printer.paint(Style::Good, "valid"), what.join(", ")));
+        return Ok(ExitCode::Ok);
+    }
     let mut signals = Signals::listen()?;
-    gateway::run(&Request { lines, probing }, &mut Screen { printer }, &mut signals).await?;
+    gateway::run(context, &source, &mut Screen { printer }, &mut signals).await?;
     Ok(ExitCode::Ok)
+}
+
+impl Args {
+    fn source(self, context: &Context) -> Source {
+        if let Some(path) = self.config {
+            return Source::File(context.directory.join(path));
+        }
+        let listen = match self.listen {
+            none if none.is_empty() => vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+            some => some,
+        };
+        let probing = if self.no_probe { Probing::Off } else { Probing::On(ProbePolicy::default()) };
+        Source::Lines(Lines { listen, admin: self.admin, routes: self.routes }, probing)
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 struct Screen<'a> {
@@ -51,20 +91,35 @@ struct Screen<'a> {
 }
 
 impl Audience for Screen<'_> {
-    fn serves(&mut self, addresses: &[SocketAddr], unserved: &[String]) {
-        let urls: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
-        self.printer.say(&format!("gateway at {}", self.printer.paint(Style::Strong, &urls.join(", "))));
-        if !unserved.is_empty() {
-            self.printer.say(&format!("  nobody answers yet for {}", unserved.join(", ")));
+    fn serves(&mut self, greeting: &Greeting) {
+        let urls = greeting.urls.join(", ");
+        self.printer.say(&format!("gateway at {}", self.printer.paint(Style::Strong, &urls)));
+        if let Some(admin) = &greeting.admin {
+            self.printer.say(&format!("  admin at {admin}"));
+        }
+        if !greeting.unserved.is_empty() {
+            self.printer.say(&format!("  nobody answers yet for {}", greeting.unserved.join(", ")));
         }
     }
 
+    fn follows(&mut self, generation: u64, difference: &[String]) {
+        let what = if difference.is_empty() { "nothing differs".to_owned() } else { difference.join("; ") };
+        self.printer.say(&format!("configuration {generation}: {what}"));
+    }
+
+    fn refuses(&mut self, reason: &OpsError) {
+        self.printer.fail(&reason.to_string(), reason.hint().as_deref());
+        self.printer.say("the gateway goes on as it was");
+    }
+
+    fn stops(&mut self) {
+        self.printer.say("stopping: open requests may end, a second signal cuts them");
+    }
+
     fn ended(&mut self, ended: Ended) {
-        let Ended { cut_off } = ended;
-        let open = match cut_off {
+        let open = match ended.cut_off {
             0 => "every request was answered".to_owned(),
-            1 => "1 connection was cut".to_owned(),
-            many => format!("{many} connections were cut"),
+            cut_off => format!("{} cut", counted(cut_off, "connection")),
         };
         self.printer.say(&format!("stopped; {open}"));
     }

@@ -8,7 +8,7 @@ use super::section::Section;
 use super::tls_settings;
 use super::values::Value;
 
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080));
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080));
 
 pub fn read(mut section: Section<'_>) -> GatewaySettings {
     let listen = section.take("listen").and_then(read_listen).unwrap_or(DEFAULT_LISTEN);
@@ -18,7 +18,8 @@ pub fn read(mut section: Section<'_>) -> GatewaySettings {
     GatewaySettings { listen, tls: tls.settings, redirect_from: tls.redirect_from, trusted_proxies }
 }
 
-fn read_listen(value: Value<'_>) -> Option<SocketAddr> {
+/// `"127.0.0.1:8080"`.
+pub fn read_listen(value: Value<'_>) -> Option<SocketAddr> {
     let problems = value.problems;
     let text = value.text("\"127.0.0.1:8080\"")?;
     let address = text.value.parse();

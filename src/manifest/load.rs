@@ -78,7 +78,7 @@ fn check(file: &PlatformFile, drafts: &[Draft], problems: &Problems) {
     if let Some(name) = &file.name {
         checks::routes::check_hosts(name, drafts, problems);
     }
-    checks::redirects::check(drafts, problems);
+    checks::redirects::check(drafts.iter().flat_map(|draft| &draft.routes), problems);
     checks::calls::check_self(drafts, problems);
     checks::cycles::check(drafts, problems);
     checks::variables::check(&file.configuration, drafts, problems);

@@ -25,6 +25,10 @@ mod load;
 mod platform_file;
 mod service_file;
 
+pub mod gateway_file;
+mod static_service;
+mod token_section;
+
 mod build_section;
 mod cors_section;
 mod gateway_section;

@@ -95,7 +95,7 @@ impl<'a> Section<'a> {
     /// Reports the keys that nobody asked for.
     pub fn close(self) {
         for (name, entry) in &self.entries {
-            let is_table = matches!(entry.value.get_ref(), DeValue::Table(_));
+            let is_table = is_written_as_section(entry.value.get_ref());
             self.problems.report_lazily(&entry.key, || match &self.title {
                 Title::File => self.unknown_section(name, is_table),
                 title => self.unknown_key(name, &title.show()),
@@ -134,12 +134,31 @@ impl<'a> Section<'a> {
     }
 }
 
+/// `[key]` or `[[key]]`.
+fn is_written_as_section(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(elements) => {
+            elements.iter().next().is_some_and(|first| matches!(first.get_ref(), DeValue::Table(_)))
+        }
+        _ => false,
+    }
+}
+
 impl Title {
     pub fn show(&self) -> String {
         match self {
             Self::File => "the file".to_owned(),
             Self::Table(path) => format!("[{path}]"),
             Self::Element(path) => format!("[[{path}]]"),
+        }
+    }
+
+    /// The same for one of several.
+    pub fn of_many(self) -> Self {
+        match self {
+            Self::Table(path) => Self::Element(path),
+            other => other,
         }
     }
 

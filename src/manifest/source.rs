@@ -105,6 +105,12 @@ pub struct Located<T> {
     pub place: Place,
 }
 
+impl<T> Located<T> {
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Located<U> {
+        Located { value: change(self.value), place: self.place }
+    }
+}
+
 impl Place {
     pub fn source(&self) -> &Rc<Source> {
         &self.source

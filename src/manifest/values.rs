@@ -161,7 +161,7 @@ impl<'a> Value<'a> {
             self.report(message, format!("write [[{}]], with two brackets", self.key));
             return None;
         }
-        let title = Title::Element(self.key.clone());
+        let title = self.within.below(&self.key).of_many();
         let element =
             |mut element: Self| match std::mem::replace(&mut element.content, DeValue::Boolean(false)) {
                 DeValue::Table(table) => {

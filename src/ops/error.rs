@@ -6,7 +6,7 @@ use crate::auth::AuthError;
 use crate::auth::accounts::AccountError;
 use crate::auth::issue::IssueError;
 use crate::certificates::AuthorityError;
-use crate::manifest::ManifestError;
+use crate::manifest::{Diagnostics, ManifestError};
 use crate::model::event::Failure;
 use crate::model::exit::ExitCode;
 use crate::model::name::NameError;
@@ -22,6 +22,8 @@ use crate::standalone::StandaloneError;
 pub enum OpsError {
     #[error("{}", of_manifest(.0))]
     Manifest(#[from] ManifestError),
+    #[error("the configuration is not valid\n\n{0}")]
+    Configuration(Diagnostics),
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(transparent)]
@@ -90,6 +92,7 @@ impl OpsError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Manifest(ManifestError::Invalid(_))
+            | Self::Configuration(_)
             | Self::Name(_)
             | Self::Scope(_)
             | Self::Argument { .. }
@@ -123,6 +126,7 @@ impl OpsError {
             Self::Manifest(error) => error.hint().map(str::to_owned),
             Self::Runtime(error) => error.hint().map(str::to_owned),
             Self::Start(error) => error.hint(),
+            Self::Gateway(StandaloneError::Certificate(error)) => error.hint(),
             Self::Scaffold(error) => error.hint(),
             Self::Failed(failure) => failure.hint.clone(),
             Self::OtherRuntime { .. } => Some("stop it first with: msctl down".to_owned()),

@@ -1,29 +1,48 @@
 //! `msctl gateway`: the gateway alone, until it is told to stop.
 
-use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::time::interval;
+use tokio::time::{MissedTickBehavior, interval};
 
+use super::context::Context;
 use super::error::OpsError;
-use crate::model::standalone::Probing;
+use crate::manifest::{ManifestError, gateway_file};
+use crate::model::platform::TlsSettings;
+use crate::model::standalone::{Configuration, KeySource, Probing};
+use crate::standalone::difference::difference;
+use crate::standalone::files::Files;
 use crate::standalone::lines::Lines;
-use crate::standalone::{Ended, Running};
+use crate::standalone::{Ended, Running, StandaloneError, certificates, tokens};
 
-/// How often host names are looked up again.
-const LOOK_UP: Duration = Duration::from_secs(30);
+/// How often the gateway is asked whether anything is due.
+const BEAT: Duration = Duration::from_secs(1);
 
+/// Where the configuration is.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub lines: Lines,
-    pub probing: Probing,
+pub enum Source {
+    /// Read again whenever it changes.
+    File(PathBuf),
+    Lines(Lines, Probing),
 }
 
 /// What the gateway tells its terminal.
 pub trait Audience: Send {
-    /// `unserved` are services that no endpoint stands for yet.
-    fn serves(&mut self, addresses: &[SocketAddr], unserved: &[String]);
+    fn serves(&mut self, greeting: &Greeting);
+    /// It goes by another configuration now: which, and what differs.
+    fn follows(&mut self, generation: u64, difference: &[String]);
+    /// It goes on with the configuration that it has.
+    fn refuses(&mut self, reason: &OpsError);
+    fn stops(&mut self);
     fn ended(&mut self, ended: Ended);
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    pub urls: Vec<String>,
+    pub admin: Option<String>,
+    /// Services that no endpoint stands for yet.
+    pub unserved: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,42 +57,126 @@ pub trait Wishes: Send {
     async fn next(&mut self) -> Wish;
 }
 
+/// Reads and checks a configuration, and the keys and certificates that it names.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub async fn check(context: &Context, path: &Path) -> Result<Configuration, OpsError> {
+    let configuration = load(path)?;
+    if let Some(settings) = configuration.auth.as_ref().filter(|auth| matches!(auth.keys, KeySource::File(_)))
+    {
+        tokens::load(settings).await.map_err(StandaloneError::from)?;
+    }
+    let base = context.state_base().ok();
+    certificates::load(&configuration, base).await.map_err(StandaloneError::from)?;
+    Ok(configuration)
+}
+
 /// # Errors
 /// When it could not be started, or was stopped the hard way.
 pub async fn run(
-    request: &Request,
+    context: &Context,
+    source: &Source,
     audience: &mut dyn Audience,
     wishes: &mut dyn Wishes,
 ) -> Result<(), OpsError> {
-    let configuration = request.lines.configuration(&request.probing).map_err(|reason| {
-        OpsError::Argument { what: "the configuration", text: "--route".to_owned(), reason }
-    })?;
-    let mut running = Running::start(configuration).await?;
-    audience.serves(&running.addresses(), &running.unserved());
-    serve(&mut running, wishes).await;
+    let configuration = match source {
+        Source::File(path) => load(path)?,
+        Source::Lines(lines, probing) => lines.configuration(probing).map_err(|reason| {
+            OpsError::Argument { what: "the command", text: "msctl gateway".to_owned(), reason }
+        })?,
+    };
+    let mut files = Files::default();
+    files.follow(read_from(source, &configuration));
+    let mut running = tokio::select! {
+        running = Running::start(configuration, context.state_base().ok()) => running?,
+        () = stop_wish(wishes) => return Err(OpsError::Cancelled),
+    };
+    audience.serves(&Greeting {
+        urls: running.urls(),
+        admin: running.admin_url(),
+        unserved: running.unserved(),
+    });
+    serve(source, &mut running, &mut files, audience, wishes).await;
+    audience.stops();
     let ended = tokio::select! {
         ended = running.stop() => ended,
-        () = second_stop(wishes) => return Err(OpsError::Cancelled),
+        () = stop_wish(wishes) => return Err(OpsError::Cancelled),
     };
     audience.ended(ended);
     Ok(())
 }
 
-async fn serve(running: &mut Running, wishes: &mut dyn Wishes) {
-    let mut look_up = interval(LOOK_UP);
-    look_up.tick().await;
+/// Until somebody wants it to stop.
+async fn serve(
+    source: &Source,
+    running: &mut Running,
+    files: &mut Files,
+    audience: &mut dyn Audience,
+    wishes: &mut dyn Wishes,
+) {
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        // A wish or a tick that is not taken now is taken the next time round.
+        // A wish, a change or a beat that is not taken now is taken the next time round.
         tokio::select! {
             wish = wishes.next() => match wish {
                 Wish::Stop => return,
-                Wish::Reload => running.look_up().await,
+                Wish::Reload => reload(source, running, files, audience).await,
             },
-            _ = look_up.tick() => running.look_up().await,
+            () = files.changed() => reload(source, running, files, audience).await,
+            _ = beat.tick() => running.keep_up().await,
         }
     }
 }
 
-async fn second_stop(wishes: &mut dyn Wishes) {
+async fn reload(source: &Source, running: &mut Running, files: &mut Files, audience: &mut dyn Audience) {
+    let before = running.configuration().clone();
+    // What is changed from here on is read once more.
+    files.follow(read_from(source, &before));
+    let after = match source {
+        Source::File(path) => load(path),
+        Source::Lines(..) => Ok(before.clone()),
+    };
+    let followed = match after {
+        Ok(after) => running.follow(after).await.map_err(OpsError::from),
+        Err(error) => Err(error),
+    };
+    match followed {
+        Ok(()) => {
+            let after = running.configuration();
+            files.watch(read_from(source, after));
+            audience.follows(running.report().generation, &difference(&before, after));
+        }
+        Err(error) => {
+            running.refuse(error.to_string());
+            audience.refuses(&error);
+        }
+    }
+}
+
+fn load(path: &Path) -> Result<Configuration, OpsError> {
+    gateway_file::read(path).map_err(|error| match error {
+        ManifestError::Invalid(diagnostics) => OpsError::Configuration(diagnostics),
+        other => OpsError::Manifest(other),
+    })
+}
+
+/// Every file that has a say in it.
+fn read_from(source: &Source, configuration: &Configuration) -> Vec<PathBuf> {
+    let Source::File(path) = source else { return Vec::new() };
+    let mut paths = vec![path.clone()];
+    if let Some(KeySource::File(keys)) = configuration.auth.as_ref().map(|settings| &settings.keys) {
+        paths.push(keys.clone());
+    }
+    for listener in &configuration.listeners {
+        if let TlsSettings::Files { certificate, key } = &listener.tls {
+            paths.extend([certificate.clone(), key.clone()]);
+        }
+    }
+    paths
+}
+
+async fn stop_wish(wishes: &mut dyn Wishes) {
     while wishes.next().await != Wish::Stop {}
 }

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::{Request, StatusCode};
-use http_body_util::Empty;
-use hyper::body::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -32,6 +32,48 @@ pub async fn get(
     }
 }
 
+/// What `GET path` of `host` at `address` answers with 200, by HTTP/1.1.
+///
+/// # Errors
+/// What came instead.
+pub async fn fetch(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    patience: Duration,
+    most: u64,
+) -> Result<Vec<u8>, String> {
+    let fetching = async {
+        let stream = TokioIo::new(tcp::open(address).await?);
+        let mut request = request(address, path)?;
+        let named = http::HeaderValue::from_str(&format!("{host}:{}", address.port()));
+        request.headers_mut().extend(named.ok().map(|host| (http::header::HOST, host)));
+        by_http1(stream, request, |response| whole(response, most)).await.map_err(breaks_off(path))?
+    };
+    let late = |_| format!("GET {path} gives no answer within {}", humantime::format_duration(patience));
+    timeout(patience, fetching).await.map_err(late)?
+}
+
+async fn whole(response: Response<Incoming>, most: u64) -> Result<Result<Vec<u8>, String>, hyper::Error> {
+    let status = response.status();
+    if status != StatusCode::OK {
+        return Ok(Err(format!("it answers {status}")));
+    }
+    let mut body = response.into_body();
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        bytes.extend_from_slice(frame?.data_ref().map_or(&[][..], Bytes::as_ref));
+        if bytes.len() as u64 > most {
+            return Ok(Err(format!("it answers with more than {most} bytes")));
+        }
+    }
+    Ok(Ok(bytes))
+}
+
+fn breaks_off(path: &str) -> impl Fn(hyper::Error) -> String {
+    move |error| format!("GET {path} breaks off: {error}")
+}
+
 async fn status_of(
     address: SocketAddr,
     protocol: UpstreamProtocol,
@@ -39,10 +81,10 @@ async fn status_of(
 ) -> Result<StatusCode, String> {
     let stream = TokioIo::new(tcp::open(address).await?);
     let answer = match protocol {
-        UpstreamProtocol::Http1 => by_http1(stream, request(address, path)?).await,
+        UpstreamProtocol::Http1 => by_http1(stream, request(address, path)?, status).await,
         UpstreamProtocol::Http2 => by_http2(stream, request(address, path)?).await,
     };
-    answer.map_err(|error| format!("GET {path} breaks off: {error}"))
+    answer.map_err(breaks_off(path))
 }
 
 fn request(address: SocketAddr, path: &str) -> Result<Request<Empty<Bytes>>, String> {
@@ -54,18 +96,27 @@ fn request(address: SocketAddr, path: &str) -> Result<Request<Empty<Bytes>>, Str
         .map_err(|error| format!("{path:?} is no path: {error}"))
 }
 
-async fn by_http1(
+async fn status(response: Response<Incoming>) -> Result<StatusCode, hyper::Error> {
+    Ok(response.status())
+}
+
+async fn by_http1<T, F>(
     stream: TokioIo<TcpStream>,
     mut request: Request<Empty<Bytes>>,
-) -> Result<StatusCode, hyper::Error> {
+    take: impl FnOnce(Response<Incoming>) -> F,
+) -> Result<T, hyper::Error>
+where
+    F: Future<Output = Result<T, hyper::Error>>,
+{
     // In origin-form (RFC 9112, section 3.2.1).
     if let Some(path) = request.uri().path_and_query().cloned() {
         *request.uri_mut() = http::Uri::from(path);
     }
     let (mut sender, connection) = http1::handshake(stream).await?;
+    let taken = async move { take(sender.send_request(request).await?).await };
     tokio::select! {
         // Both arms may be dropped at any point: the connection is ours alone and ends with them.
-        answer = sender.send_request(request) => answer.map(|response| response.status()),
+        answer = taken => answer,
         Err(error) = connection => Err(error),
     }
 }

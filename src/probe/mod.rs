@@ -6,5 +6,5 @@
 mod http;
 mod tcp;
 
-pub use http::get;
+pub use http::{fetch, get};
 pub use tcp::connect;

@@ -1,14 +1,19 @@
-//! The open listeners. One whose address stays is not touched by a new configuration.
+//! The open listeners. One that stays as it is does not notice a new configuration; one that is to be
+//! served in another way keeps its socket, with everybody who waits there.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{self, SocketAddr};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StandaloneError;
-use crate::gateway::{self, Door, Gateway, Listener, Stopped};
+use crate::certificates::Credential;
+use crate::gateway::{self, Door, Gateway, Limits, ListenOptions, Listener, Stopped, Tls};
+use crate::model::platform::GatewaySettings;
 
 #[derive(Default)]
 pub struct Doors {
@@ -18,64 +23,156 @@ pub struct Doors {
     closing: Vec<JoinHandle<Stopped>>,
 }
 
+/// A listener as it should be.
+pub struct Wanted {
+    pub settings: GatewaySettings,
+    /// `None`: in clear.
+    pub credential: Option<Credential>,
+}
+
 struct Open {
-    bound: SocketAddr,
+    settings: GatewaySettings,
+    sockets: Sockets,
+    tls: Option<Arc<Tls>>,
     stop: CancellationToken,
     serving: JoinHandle<Stopped>,
 }
 
-/// Sockets that are bound, but not yet served.
-pub struct Bound(Vec<(SocketAddr, TcpListener)>);
+/// Other handles to what is served.
+struct Sockets {
+    main: net::TcpListener,
+    /// Where clients are sent from.
+    redirect: Option<net::TcpListener>,
+}
+
+/// What the next configuration takes, none of it served yet.
+pub struct Bound(Vec<Next>);
+
+enum Next {
+    Stays(Wanted),
+    Opens { wanted: Wanted, sockets: Sockets, served: Vec<Listener>, tls: Option<Arc<Tls>> },
+}
 
 impl Doors {
-    /// Binds those of `addresses` that are not open yet: all, or none.
+    /// Binds what is not open yet: all, or none.
     ///
     /// # Errors
     /// When one of them cannot be bound.
-    pub async fn bind(&self, addresses: &[SocketAddr]) -> Result<Bound, StandaloneError> {
-        let mut bound = Vec::new();
-        for &address in addresses.iter().filter(|address| !self.open.contains_key(address)) {
-            let socket = TcpListener::bind(address).await;
-            let listen = |source| StandaloneError::Listen { address, source };
-            bound.push((address, socket.map_err(listen)?));
-        }
-        Ok(Bound(bound))
+    pub fn bind(&self, wanted: Vec<Wanted>, door: &Door) -> Result<Bound, StandaloneError> {
+        wanted.into_iter().map(|wanted| self.next(wanted, door)).collect::<Result<_, _>>().map(Bound)
     }
 
-    /// Serves what was bound.
-    pub fn open(&mut self, bound: Bound, door: &Door, gateway: &Gateway) {
-        for (address, socket) in bound.0 {
-            let stop = CancellationToken::new();
-            let at = socket.local_addr().unwrap_or(address);
-            let listeners = vec![Listener::in_clear(socket, door.clone())];
-            let serving = gateway::run(listeners, gateway.clone(), stop.clone().cancelled_owned());
-            self.open.insert(address, Open { bound: at, stop, serving: tokio::spawn(serving) });
+    fn next(&self, wanted: Wanted, door: &Door) -> Result<Next, StandaloneError> {
+        let settings = &wanted.settings;
+        if self.open.get(&settings.listen).is_some_and(|open| open.settings == *settings) {
+            return Ok(Next::Stays(wanted));
         }
+        let main = self.socket(settings.listen)?;
+        let redirect = settings.redirect_from.map(|from| self.socket(from)).transpose()?;
+        let tls = wanted.credential.as_ref().map(|credential| secure(credential)).transpose()?;
+        let served = |socket: &net::TcpListener| {
+            let address = settings.listen;
+            let served = socket.try_clone().and_then(TcpListener::from_std);
+            served.map_err(|source| StandaloneError::Listen { address, source })
+        };
+        let mut listeners = vec![Listener { socket: served(&main)?, door: door.clone(), tls: tls.clone() }];
+        if let Some(redirect) = &redirect {
+            let port = main.local_addr().map_or(settings.listen.port(), |address| address.port());
+            listeners.push(Listener::in_clear(served(redirect)?, Door::Redirect { port }));
+        }
+        Ok(Next::Opens { sockets: Sockets { main, redirect }, served: listeners, tls, wanted })
     }
 
-    /// Closes the doors at all other addresses; their open requests go on.
-    pub fn keep_only(&mut self, addresses: &[SocketAddr]) {
-        self.closing.retain(|closing| !closing.is_finished());
-        let gone: Vec<_> = self.open.keys().filter(|address| !addresses.contains(address)).copied().collect();
-        for open in gone.iter().filter_map(|address| self.open.remove(address)) {
-            open.stop.cancel();
-            self.closing.push(open.serving);
+    /// Serves what was bound, and lets go of everything else; its open requests go on.
+    pub fn follow(&mut self, bound: Bound, gateway: &Gateway) {
+        let mut before = std::mem::take(&mut self.open);
+        for next in bound.0 {
+            let (address, open) = match next {
+                Next::Stays(wanted) => {
+                    let address = wanted.settings.listen;
+                    let Some(open) = before.remove(&address) else { continue };
+                    open.present(wanted.credential);
+                    (address, open)
+                }
+                Next::Opens { wanted, sockets, served, tls } => {
+                    let settings = wanted.settings;
+                    (settings.listen, Open::new(settings, sockets, served, tls, gateway))
+                }
+            };
+            self.open.insert(address, open);
         }
+        before.into_values().for_each(|open| self.close_one(open));
     }
 
-    /// Where clients can come in.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.open.values().map(|open| open.bound).collect()
+    /// Where clients can come in, as URLs.
+    pub fn urls(&self) -> Vec<String> {
+        let url = |(asked, open): (&SocketAddr, &Open)| {
+            let scheme = if open.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{}", open.sockets.main.local_addr().unwrap_or(*asked))
+        };
+        self.open.iter().map(url).collect()
     }
 
     /// Closes all and waits for what is open, up to the gateway's own deadline. Gives how much was
     /// cut.
     pub async fn close(&mut self) -> usize {
-        self.keep_only(&[]);
+        for open in std::mem::take(&mut self.open).into_values() {
+            self.close_one(open);
+        }
         let mut cut_off = 0;
         for closing in std::mem::take(&mut self.closing) {
             cut_off += closing.await.map_or(0, |stopped| stopped.cut_off);
         }
         cut_off
     }
+
+    fn close_one(&mut self, open: Open) {
+        open.stop.cancel();
+        self.closing.retain(|closing| !closing.is_finished());
+        self.closing.push(open.serving);
+    }
+
+    /// Another handle to what is open there, or a new socket.
+    fn socket(&self, address: SocketAddr) -> Result<net::TcpListener, StandaloneError> {
+        let open = self.open.values().find_map(|open| open.socket_at(address));
+        let socket = match open {
+            Some(open) => open.try_clone(),
+            None => gateway::listen(address, ListenOptions::default()).and_then(TcpListener::into_std),
+        };
+        socket.map_err(|source: io::Error| StandaloneError::Listen { address, source })
+    }
+}
+
+impl Open {
+    fn new(
+        settings: GatewaySettings,
+        sockets: Sockets,
+        served: Vec<Listener>,
+        tls: Option<Arc<Tls>>,
+        gateway: &Gateway,
+    ) -> Self {
+        let stop = CancellationToken::new();
+        let gateway = gateway.clone().with_trusted_proxies(&settings.trusted_proxies);
+        let serving = tokio::spawn(gateway::run(served, gateway, stop.clone().cancelled_owned()));
+        Self { settings, sockets, tls, stop, serving }
+    }
+
+    /// From the next handshake on.
+    fn present(&self, credential: Option<Credential>) {
+        if let (Some(tls), Some(credential)) = (&self.tls, credential) {
+            tls.present(vec![credential.key]);
+        }
+    }
+
+    fn socket_at(&self, address: SocketAddr) -> Option<&net::TcpListener> {
+        if self.settings.listen == address {
+            return Some(&self.sockets.main);
+        }
+        self.sockets.redirect.as_ref().filter(|_| self.settings.redirect_from == Some(address))
+    }
+}
+
+fn secure(credential: &Credential) -> Result<Arc<Tls>, StandaloneError> {
+    let tls = Tls::new(vec![Arc::clone(&credential.key)], &Limits::default());
+    tls.map(Arc::new).map_err(|error| StandaloneError::Tls(error.to_string()))
 }

@@ -2,10 +2,19 @@
 
 use std::net::SocketAddr;
 
+use super::certificates::CertificateError;
+use super::tokens::KeysError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StandaloneError {
     #[error("the gateway cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot start the gateway's threads: {0}")]
     Workers(std::io::Error),
+    #[error("failed to {0}")]
+    Keys(#[from] KeysError),
+    #[error("failed to {0}")]
+    Certificate(#[from] CertificateError),
+    #[error("failed to set up TLS: {0}")]
+    Tls(String),
 }

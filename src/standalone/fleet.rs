@@ -67,6 +67,10 @@ impl Fleet {
         }
     }
 
+    pub(super) fn table(&self) -> Arc<RouteTable> {
+        Arc::clone(&self.tables.borrow())
+    }
+
     pub(super) fn members(&self) -> Vec<Member> {
         self.state().members.present().to_vec()
     }

@@ -54,6 +54,10 @@ impl Lines {
         if let Some(twice) = self.routes.iter().find(|line| !seen.insert(&line.prefix)) {
             return Err(format!("--route {} is there twice", twice.prefix));
         }
+        let mut listening = BTreeSet::new();
+        if let Some(twice) = self.listen.iter().find(|address| !listening.insert(**address)) {
+            return Err(format!("--listen {twice} is there twice"));
+        }
         let mut names = BTreeSet::new();
         let services = self.routes.iter().map(|line| {
             let name = free_name(&line.prefix, &names);

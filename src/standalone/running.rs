@@ -1,29 +1,39 @@
 //! A gateway that runs, from its first configuration through others to its end.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use futures_util::future::{BoxFuture, join_all};
-use http::{Request, Response};
-use hyper::body::Incoming;
-use tokio::time::{sleep, timeout};
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::doors::Doors;
+use super::admin::Admin;
+use super::certificates;
+use super::doors::{Doors, Wanted};
 use super::error::StandaloneError;
 use super::fleet::Fleet;
 use super::health::{Probes, Question};
 use super::members::Spot;
 use super::resolve::Names;
+use super::status::{Report, Status};
+use super::tokens::{self, Tokens};
+use crate::auth::foreign::ForeignVerifier;
 use crate::gateway::site::SiteService;
-use crate::gateway::{Body, Door, Embedded, EmbeddedService, Gateway, Limits, Site, Workers};
+use crate::gateway::{Door, Embedded, Gateway, Limits, Site, Workers};
 use crate::model::name::ServiceName;
-use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
-use crate::model::standalone::{Configuration, Probing, StaticService};
+use crate::model::platform::GatewaySettings;
+use crate::model::standalone::{Configuration, KeySource, Probing, StaticService};
 
 /// How long a configuration waits for the first answers of new endpoints.
 const FIRST_ANSWERS: Duration = Duration::from_secs(1);
+/// How often host names are looked up again.
+const LOOK_UP: Duration = Duration::from_secs(30);
+/// How often keys are fetched again, and how soon where there are none yet.
+const KEYS: Duration = Duration::from_secs(300);
+const MISSING_KEYS: Duration = Duration::from_secs(2);
+/// How often certificates are had anew: the local authority's end.
+const RENEW: Duration = Duration::from_secs(24 * 3600);
 
 /// How a gateway ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,33 +44,51 @@ pub struct Ended {
 
 pub struct Running {
     configuration: Configuration,
+    /// Below which the local authority is kept.
+    base: Option<PathBuf>,
+    status: Arc<Status>,
+    tokens: Arc<Tokens>,
     fleet: Arc<Fleet>,
     gateway: Gateway,
     doors: Doors,
+    admin: Doors,
     names: Names,
     probes: Probes,
+    look_up_at: Instant,
+    fetch_keys_at: Option<Instant>,
+    renew_at: Instant,
 }
 
 impl Running {
-    /// Opens the doors once the first endpoints are known to answer, or after a second.
+    /// Opens the doors once the first endpoints are known to answer, or after a second. A local
+    /// authority is kept below `base`.
     ///
     /// # Errors
-    /// When an address cannot be listened on, or the system gives no threads.
-    pub async fn start(configuration: Configuration) -> Result<Self, StandaloneError> {
+    /// When an address cannot be listened on, keys cannot be read, or the system gives no threads.
+    pub async fn start(configuration: Configuration, base: Option<PathBuf>) -> Result<Self, StandaloneError> {
         let limits = Limits { shutdown: configuration.shutdown.timeout, ..Limits::default() };
+        let (status, tokens) = (Arc::<Status>::default(), Arc::<Tokens>::default());
         let fleet = Arc::new(Fleet::new(limits.clone()));
-        let embedded = Embedded { public: Vec::new(), internal: Arc::new(Nothing) };
+        let admin = Admin { status: Arc::clone(&status), fleet: Arc::clone(&fleet) };
+        let embedded = Embedded { public: Vec::new(), internal: Arc::new(admin) };
         let workers = Workers::start().map_err(StandaloneError::Workers)?;
-        let gateway = Gateway::new(fleet.tables(), Arc::new(NoTokens), embedded)
+        let gateway = Gateway::new(fleet.tables(), Arc::clone(&tokens) as _, embedded)
             .with_limits(limits)
             .with_workers(Arc::new(workers));
         let mut running = Self {
             configuration: configuration.clone(),
+            base,
+            status,
+            tokens,
             fleet,
             gateway,
             doors: Doors::default(),
+            admin: Doors::default(),
             names: Names::default(),
             probes: Probes::default(),
+            look_up_at: Instant::now(),
+            fetch_keys_at: None,
+            renew_at: Instant::now() + RENEW,
         };
         running.follow(configuration).await?;
         Ok(running)
@@ -69,34 +97,63 @@ impl Running {
     /// Goes by another configuration from now on. Nothing has changed if that fails.
     ///
     /// # Errors
-    /// When an address cannot be listened on.
+    /// When an address cannot be listened on, or keys cannot be read.
     pub async fn follow(&mut self, configuration: Configuration) -> Result<(), StandaloneError> {
-        let addresses: Vec<_> = configuration.listeners.iter().map(|listener| listener.listen).collect();
-        let bound = self.doors.bind(&addresses).await?;
+        let keys = self.keys_of(&configuration).await?;
+        let listeners = self.listeners(&configuration).await?;
+        let bound = self.doors.bind(listeners, &Door::Public)?;
+        let admin = configuration.admin.map(|address| in_clear(GatewaySettings::at(address)));
+        let bound_admin = self.admin.bind(admin.into_iter().collect(), &Door::Platform)?;
+
+        if let Keys::These(keys) = keys {
+            self.take_keys(keys, &configuration);
+        }
         self.configuration = configuration;
         self.look_up().await;
-        self.doors.open(bound, &Door::Public, &self.gateway);
-        self.doors.keep_only(&addresses);
+        self.doors.follow(bound, &self.gateway);
+        self.admin.follow(bound_admin, &self.gateway);
+        self.status.follows_another();
         Ok(())
     }
 
-    /// Asks for the addresses of all endpoints, and goes by the answers.
-    pub async fn look_up(&mut self) {
-        for fault in self.names.refresh(&self.configuration).await {
-            tracing::warn!("{fault}");
+    /// A configuration was not good enough to follow.
+    pub fn refuse(&self, reason: String) {
+        self.status.refuses(reason);
+    }
+
+    /// Does what is due by now: looks up names, fetches keys.
+    pub async fn keep_up(&mut self) {
+        let now = Instant::now();
+        if self.look_up_at <= now {
+            self.look_up().await;
         }
-        let spots = self.spots();
-        let ready = self.ready(&spots).await;
-        self.fleet.follow(site(&self.configuration), &spots, &ready);
-        let members = self.fleet.members().into_iter();
-        let asked = members.filter_map(|member| Some((self.question(&member.name.service)?, member)));
-        let asked = asked.collect();
-        self.probes.follow(&self.fleet, asked);
+        if self.fetch_keys_at.is_some_and(|due| due <= now) {
+            self.fetch_keys().await;
+        }
+        if self.renew_at <= now {
+            self.renew().await;
+        }
+    }
+
+    /// Where clients come in.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        self.doors.urls()
     }
 
     #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.doors.addresses()
+    pub fn admin_url(&self) -> Option<String> {
+        self.admin.urls().into_iter().next()
+    }
+
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.status.report()
     }
 
     /// Services that no endpoint stands for right now.
@@ -107,8 +164,26 @@ impl Running {
 
     /// Says that it is not ready, lets nobody new in, and ends when nothing is open or time is up.
     pub async fn stop(&mut self) -> Ended {
+        self.status.stops();
         sleep(self.configuration.shutdown.grace).await;
-        Ended { cut_off: self.doors.close().await }
+        let cut_off = self.doors.close().await;
+        // Until now it could be asked how far it is.
+        self.admin.close().await;
+        Ended { cut_off }
+    }
+
+    async fn look_up(&mut self) {
+        for fault in self.names.refresh(&self.configuration).await {
+            tracing::warn!("{fault}");
+        }
+        let spots = self.spots();
+        let ready = self.ready(&spots).await;
+        self.fleet.follow(site(&self.configuration), &spots, &ready);
+        let members = self.fleet.members().into_iter();
+        let asked = members.filter_map(|member| Some((self.question(&member.name.service)?, member)));
+        let asked = asked.collect();
+        self.probes.follow(&self.fleet, asked);
+        self.look_up_at = Instant::now() + LOOK_UP;
     }
 
     fn spots(&self) -> BTreeSet<Spot> {
@@ -145,6 +220,65 @@ impl Running {
             }
         }
     }
+
+    async fn listeners(&self, configuration: &Configuration) -> Result<Vec<Wanted>, StandaloneError> {
+        let credentials = certificates::load(configuration, self.base.clone()).await?;
+        let settings = configuration.listeners.iter().cloned();
+        let wanted = |(settings, credential)| Wanted { settings, credential };
+        Ok(settings.zip(credentials).map(wanted).collect())
+    }
+
+    /// What was signed for a time is signed again before that is over.
+    async fn renew(&mut self) {
+        self.renew_at = Instant::now() + RENEW;
+        let renewed = self.listeners(&self.configuration).await;
+        match renewed.and_then(|listeners| self.doors.bind(listeners, &Door::Public)) {
+            Ok(bound) => self.doors.follow(bound, &self.gateway),
+            Err(error) => tracing::warn!(%error, "the gateway keeps its certificates"),
+        }
+    }
+
+    /// A file has to be there. An issuer may be away for a while: nothing else has to wait for it.
+    async fn keys_of(&self, configuration: &Configuration) -> Result<Keys, StandaloneError> {
+        let Some(settings) = &configuration.auth else { return Ok(Keys::These(None)) };
+        match (tokens::load(settings).await, &settings.keys) {
+            (Ok(verifier), _) => Ok(Keys::These(Some(verifier))),
+            (Err(error), KeySource::File(_)) => Err(error.into()),
+            (Err(error), KeySource::Url(..)) => {
+                tracing::warn!("failed to {error}");
+                let same = self.configuration.auth == configuration.auth && self.fetch_keys_at.is_some();
+                Ok(if same { Keys::AsBefore } else { Keys::These(None) })
+            }
+        }
+    }
+
+    fn take_keys(&mut self, keys: Option<ForeignVerifier>, configuration: &Configuration) {
+        let missing = keys.is_none() && configuration.auth.is_some();
+        self.tokens.set(keys);
+        self.status.misses_keys(missing);
+        let source = configuration.auth.as_ref().map(|settings| &settings.keys);
+        let pause = if missing { MISSING_KEYS } else { KEYS };
+        self.fetch_keys_at = matches!(source, Some(KeySource::Url(..))).then(|| Instant::now() + pause);
+    }
+
+    async fn fetch_keys(&mut self) {
+        let configuration = self.configuration.clone();
+        if let Ok(Keys::These(Some(verifier))) = self.keys_of(&configuration).await {
+            self.take_keys(Some(verifier), &configuration);
+        } else {
+            let pause = if self.report().keys_missing { MISSING_KEYS } else { KEYS };
+            self.fetch_keys_at = Some(Instant::now() + pause);
+        }
+    }
+}
+
+fn in_clear(settings: GatewaySettings) -> Wanted {
+    Wanted { settings, credential: None }
+}
+
+enum Keys {
+    These(Option<ForeignVerifier>),
+    AsBefore,
 }
 
 async fn first_answer(question: Question, spot: Spot) -> Option<Spot> {
@@ -167,24 +301,4 @@ fn site(configuration: &Configuration) -> Site {
         traffic: service.traffic.clone(),
     };
     Site { domain: None, services: configuration.services.iter().map(service).collect() }
-}
-
-/// Without a key nobody can show who they are.
-struct NoTokens;
-
-impl TokenVerifier for NoTokens {
-    fn verify(&self, _: &str, _: SystemTime) -> Result<Principal, TokenRejection> {
-        Err(TokenRejection::Signature)
-    }
-}
-
-/// At a public door nothing of the gateway's own answers.
-struct Nothing;
-
-impl EmbeddedService for Nothing {
-    fn call(&self, _: Request<Incoming>) -> BoxFuture<'_, Response<Body>> {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = http::StatusCode::NOT_FOUND;
-        Box::pin(std::future::ready(response))
-    }
 }

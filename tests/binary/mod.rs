@@ -4,6 +4,7 @@ mod adopting;
 mod conventions;
 mod engine;
 mod failing;
+mod gateway;
 mod help;
 mod interrupted;
 mod logs;

@@ -55,7 +55,7 @@ const ROOMS: &[Room] = &[
         "runtime", "model"],
         "the composition root: the only room that names all parts of a running platform"),
 
-    room("standalone", &["gateway", "probe", "model"],
+    room("standalone", &["gateway", "auth", "certificates", "probe", "model"],
         "the other composition root: the gateway without a platform"),
 
     room("engine", &["plan", "build", "runtime", "probe", "model"],

@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::manifest::problems::Problems;
-use crate::manifest::service_file::Draft;
 use crate::manifest::source::Located;
 use crate::model::route::{Route, RoutePrefix};
 
-pub fn check(drafts: &[Draft], problems: &Problems) {
-    let routes: Vec<&Route> =
-        drafts.iter().flat_map(|draft| &draft.routes).map(|route| &route.value).collect();
-    for Located { value: route, place } in drafts.iter().flat_map(|draft| &draft.routes) {
+pub fn check<'a>(all: impl Iterator<Item = &'a Located<Route>> + Clone, problems: &Problems) {
+    let routes: Vec<&Route> = all.clone().map(|route| &route.value).collect();
+    for Located { value: route, place } in all {
         let Some(redirect) = &route.policy.redirect else { continue };
         if path_of(&redirect.to).is_some_and(|path| takes(route, path, &routes)) {
             let message = format!("{} redirects to {}, which is itself again", route.prefix, redirect.to);

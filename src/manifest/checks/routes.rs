@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::problems::Problems;
 use crate::manifest::service_file::Draft;
-use crate::manifest::source::Place;
+use crate::manifest::source::{Located, Place};
 use crate::model::name::{PlatformName, ServiceName};
 use crate::model::route::{Methods, Route, RoutePrefix};
 
@@ -29,13 +29,24 @@ type Spot<'a> = (Option<&'a str>, &'a RoutePrefix);
 
 pub fn check(drafts: &[Draft], problems: &Problems) {
     let services: BTreeSet<&str> = drafts.iter().map(|draft| draft.name.value.as_str()).collect();
+    let routes =
+        || drafts.iter().flat_map(|draft| draft.routes.iter().map(|route| (&draft.name.value, route)));
+    for (service, route) in routes() {
+        let claim = Claim { service, route: &route.value, place: &route.place };
+        check_reserved(&claim, &services, problems);
+    }
+    check_collisions(routes(), problems);
+}
+
+/// Of all routes there are, no two take the same request.
+pub fn check_collisions<'a>(
+    routes: impl Iterator<Item = (&'a ServiceName, &'a Located<Route>)>,
+    problems: &Problems,
+) {
     let mut taken: BTreeMap<Spot<'_>, Vec<Claim<'_>>> = BTreeMap::new();
-    for draft in drafts {
-        for route in &draft.routes {
-            let claim = Claim { service: &draft.name.value, route: &route.value, place: &route.place };
-            check_reserved(&claim, &services, problems);
-            take(&mut taken, &claim, problems);
-        }
+    for (service, route) in routes {
+        let claim = Claim { service, route: &route.value, place: &route.place };
+        take(&mut taken, &claim, problems);
     }
 }
 

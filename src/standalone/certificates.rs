@@ -1,0 +1,78 @@
+//! What listeners prove themselves with: the local authority's word, or somebody else's in files.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::certificates::{Authority, AuthorityError, Credential, FilesError, files};
+use crate::model::platform::{GatewaySettings, TlsSettings};
+use crate::model::standalone::Configuration;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    #[error("use the local authority: no folder is known to keep it in")]
+    NoFolder,
+    #[error("read certificates: {0}")]
+    Ended(#[from] tokio::task::JoinError),
+}
+
+impl CertificateError {
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Files(error) => error.hint(),
+            Self::NoFolder => Some("set MSCTL_STATE_DIR to a folder that you may write to".to_owned()),
+            Self::Authority(_) | Self::Ended(_) => None,
+        }
+    }
+}
+
+/// One for each listener, `None` for those in clear. The authority is kept below `base`.
+///
+/// # Errors
+/// When one of them cannot be had.
+pub async fn load(
+    configuration: &Configuration,
+    base: Option<PathBuf>,
+) -> Result<Vec<Option<Credential>>, CertificateError> {
+    if configuration.listeners.iter().all(|listener| listener.tls == TlsSettings::Off) {
+        return Ok(vec![None; configuration.listeners.len()]);
+    }
+    let (listeners, names) = (configuration.listeners.clone(), names(configuration));
+    // It reads files, and signs.
+    let loading = tokio::task::spawn_blocking(move || {
+        let load = |listener: &GatewaySettings| load_one(&listener.tls, base.as_ref(), &names);
+        listeners.iter().map(load).collect()
+    });
+    loading.await?
+}
+
+fn load_one(
+    settings: &TlsSettings,
+    base: Option<&PathBuf>,
+    names: &[String],
+) -> Result<Option<Credential>, CertificateError> {
+    let now = SystemTime::now();
+    match settings {
+        TlsSettings::Off => Ok(None),
+        TlsSettings::Local => {
+            let authority = Authority::open(base.ok_or(CertificateError::NoFolder)?, now)?;
+            Ok(Some(authority.issue(names.to_vec(), now)?))
+        }
+        TlsSettings::Files { certificate, key } => Ok(Some(files::load(certificate, key, now)?)),
+    }
+}
+
+/// Those of the gateway's names that the local authority may sign: of this machine.
+fn names(configuration: &Configuration) -> Vec<String> {
+    let routes = configuration.services.iter().flat_map(|service| &service.routes);
+    let hosts = routes.flat_map(|route| &route.hosts).filter(|host| host.ends_with(".localhost"));
+    let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let listening = configuration.listeners.iter().map(|listener| listener.listen.ip());
+    let loopback = listening.filter(std::net::IpAddr::is_loopback).map(|address| address.to_string());
+    own.into_iter().chain(hosts.cloned()).chain(loopback).collect::<BTreeSet<_>>().into_iter().collect()
+}

@@ -1,0 +1,63 @@
+//! What comes in goes to the right endpoint.
+
+use super::backend::Backend;
+use super::{TestGateway, address_after, service};
+use crate::harness::http::get;
+use crate::harness::msctl::Msctl;
+
+#[test]
+fn routes_of_the_command_line_are_served_without_their_prefix() {
+    let (one, other) = (Backend::named("one"), Backend::named("other"));
+    let home = tempfile::tempdir().unwrap();
+    let by_name = format!("/svc=http://localhost:{}", one.address.port());
+    let rest = format!("/=http://{}", other.address);
+    let arguments = ["gateway", "--listen", "127.0.0.1:0", "--route", &by_name, "--route", &rest];
+    let running = Msctl::new(home.path(), &arguments).spawn();
+    running.says("gateway at http://");
+    let address = address_after(&running, "gateway at http://");
+    let check = |path: &str, expected: &str| {
+        assert_eq!(get(&format!("http://{address}{path}")).body, expected);
+    };
+    check("/svc/7?x=1", "one /7?x=1 nobody");
+    check("/svc", "one / nobody");
+    check("/svcs", "other /svcs nobody");
+}
+
+#[test]
+fn nobody_is_asked_anything_without_probes() {
+    let home = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let route = format!("/svc=http://{free}");
+    let arguments = ["gateway", "--listen", "127.0.0.1:0", "--route", &route, "--no-probe"];
+    let running = Msctl::new(home.path(), &arguments).spawn();
+    running.says("gateway at http://");
+    let answer = get(&format!("http://{}/svc", address_after(&running, "gateway at http://")));
+    assert_eq!(answer.status, 502, "{}", answer.body);
+}
+
+#[test]
+fn the_admin_listener_says_how_the_gateway_is() {
+    let backend = Backend::named("one");
+    let gateway = TestGateway::of(&service("svc", &[backend.address]));
+    assert_eq!(get(&format!("http://{}/healthz", gateway.admin)).body, "ok\n");
+    assert_eq!(gateway.asked("/readyz")["ready"], true);
+    let config = gateway.asked("/config");
+    assert_eq!((config["generation"].as_u64(), config["last_error"].is_null()), (Some(1), true));
+    let routes = gateway.asked("/routes");
+    assert_eq!(routes["routes"][0]["path"], "/svc");
+    assert_eq!(routes["endpoints"][0]["instance"], "svc.v1.1");
+    let metrics = get(&format!("http://{}/metrics", gateway.admin)).body;
+    assert!(metrics.contains("config_generation 1\n"), "{metrics}");
+    assert_eq!(get(&format!("http://{}/elsewhere", gateway.admin)).status, 404);
+    assert_eq!(gateway.get("/healthz").status, 404, "it is not for clients");
+}
+
+#[test]
+fn an_address_that_is_taken_is_said_to_be() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let home = tempfile::tempdir().unwrap();
+    let arguments = ["gateway", "--listen", &listen, "--route", "/=http://127.0.0.1:1", "--no-probe"];
+    let ran = Msctl::new(home.path(), &arguments).run().expect_code(6);
+    assert!(ran.stderr.contains(&format!("cannot listen on {listen}")), "{}", ran.stderr);
+}
