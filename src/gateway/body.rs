@@ -9,6 +9,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
+use super::gzip::Gzipped;
 use super::proxied_body::ProxiedBody;
 
 /// Whatever made a body end early. It goes to the access log; the client sees the connection end.
@@ -21,6 +22,8 @@ enum Kind {
     Full(Bytes),
     Proxied(ProxiedBody),
     Embedded(UnsyncBoxBody<Bytes, BodyError>),
+    /// Rare next to the others, and larger than they are.
+    Gzipped(Box<Gzipped>),
 }
 
 impl Body {
@@ -41,6 +44,10 @@ impl Body {
         Self(Kind::Embedded(body.map_err(Into::into).boxed_unsync()))
     }
 
+    pub(super) fn gzipped(body: Gzipped) -> Self {
+        Self(Kind::Gzipped(Box::new(body)))
+    }
+
     pub(super) fn proxied(body: ProxiedBody) -> Self {
         Self(Kind::Proxied(body))
     }
@@ -53,6 +60,7 @@ impl fmt::Debug for Body {
             Kind::Full(_) => "full",
             Kind::Proxied(_) => "proxied",
             Kind::Embedded(_) => "embedded",
+            Kind::Gzipped(_) => "gzipped",
         };
         write!(f, "Body({kind})")
     }
@@ -75,6 +83,7 @@ impl HttpBody for Body {
             }
             Kind::Proxied(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
             Kind::Embedded(body) => Pin::new(body).poll_frame(context),
+            Kind::Gzipped(body) => Pin::new(&mut **body).poll_frame(context),
         }
     }
 
@@ -84,6 +93,7 @@ impl HttpBody for Body {
             Kind::Full(_) => false,
             Kind::Proxied(body) => body.is_end_stream(),
             Kind::Embedded(body) => body.is_end_stream(),
+            Kind::Gzipped(body) => body.is_end_stream(),
         }
     }
 
@@ -93,6 +103,7 @@ impl HttpBody for Body {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Proxied(body) => body.size_hint(),
             Kind::Embedded(body) => body.size_hint(),
+            Kind::Gzipped(body) => body.size_hint(),
         }
     }
 }

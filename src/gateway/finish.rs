@@ -4,24 +4,30 @@
 use std::sync::Arc;
 
 use http::header::ORIGIN;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderValue, Method, Request, Response};
 
 use super::body::Body;
-use super::cors;
 use super::destination::Way;
 use super::routes::Rule;
+use super::{compression, cors};
 
 #[derive(Debug, Default)]
 pub(super) struct Finish {
     cors: Option<(Arc<Rule>, Option<HeaderValue>)>,
+    gzip: bool,
 }
 
 impl Finish {
-    /// For a request that takes this way. `headers` are the client's.
-    pub(super) fn of(way: &Way, headers: &HeaderMap) -> Self {
+    /// For a client's request that takes this way.
+    pub(super) fn of<B>(way: &Way, request: &Request<B>) -> Self {
         let Way::Route(rule) = way else { return Self::default() };
+        let headers = request.headers();
         let cors = rule.policy.cors.is_some();
-        Self { cors: cors.then(|| (Arc::clone(rule), headers.get(ORIGIN).cloned())) }
+        let may_compress = rule.policy.compress && request.method() != Method::HEAD;
+        Self {
+            cors: cors.then(|| (Arc::clone(rule), headers.get(ORIGIN).cloned())),
+            gzip: may_compress && compression::is_accepted(headers),
+        }
     }
 
     pub(super) fn apply(self, mut response: Response<Body>) -> Response<Body> {
@@ -30,6 +36,6 @@ impl Finish {
         {
             cors::decorate(cors, origin.as_ref(), response.headers_mut());
         }
-        response
+        if self.gzip { compression::apply(response) } else { response }
     }
 }

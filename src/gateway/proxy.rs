@@ -196,7 +196,7 @@ impl Gateway {
         match destination {
             Destination::Embedded(handler) => visit.embedded(&*handler, request, record).await,
             Destination::Service { service, way } => {
-                *finish = Finish::of(&way, request.headers());
+                *finish = Finish::of(&way, &request);
                 self.proxied(&visit, &service, &way, request, record).await
             }
         }

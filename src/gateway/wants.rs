@@ -44,13 +44,18 @@ pub(super) fn quality(parameter: &str) -> Option<u16> {
     }
     let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
     let digits = fraction.len() <= 3 && fraction.bytes().all(|b| b.is_ascii_digit());
-    let thousandths = || format!("{fraction:0<3}").parse().ok();
     match (whole, digits) {
-        ("0", true) => thousandths(),
+        ("0", true) => Some(thousandths(fraction)),
         ("1", true) if fraction.bytes().all(|b| b == b'0') => Some(1000),
         // What cannot be understood is not what the client wants.
         _ => Some(0),
     }
+}
+
+/// Of up to three digits.
+fn thousandths(fraction: &str) -> u16 {
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(3);
+    digits.fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
 }
 
 #[cfg(test)]

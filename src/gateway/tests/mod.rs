@@ -11,6 +11,7 @@ mod access;
 mod balancing;
 mod browsers;
 mod caller;
+mod compressing;
 mod corpus;
 mod deadlines;
 mod draining;

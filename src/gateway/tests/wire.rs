@@ -149,7 +149,7 @@ impl Wire {
         }
     }
 
-    async fn take(&mut self, count: usize) -> Vec<u8> {
+    pub async fn take(&mut self, count: usize) -> Vec<u8> {
         while self.buffer.len() < count {
             assert!(self.fill().await, "closed within a body");
         }

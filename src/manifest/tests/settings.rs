@@ -192,6 +192,24 @@ fn short_spellings_stand_for_the_rest_at_its_default() {
     assert_eq!(order.traffic.balance, Balance::RoundRobin);
 }
 
+#[test]
+fn the_manifests_that_the_readme_shows_are_valid() {
+    let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let block = |title: &str| {
+        let start = readme.find(&format!("```toml\n# {title}\n")).unwrap() + "```toml\n".len();
+        &readme[start..start + readme[start..].find("```").unwrap()]
+    };
+    let order =
+        block("services/order/service.toml").to_owned() + block("services/order/service.toml, more of it");
+    let platform = Scratch::new(&[
+        ("msctl.toml", block("msctl.toml").as_bytes()),
+        ("services/order/service.toml", order.as_bytes()),
+        ("services/product/service.toml", ORDER.replace("order", "product").as_bytes()),
+    ]);
+    let traffic = &service(&platform.load().unwrap(), "order").traffic.clone();
+    assert_eq!(traffic, &TrafficPolicy { canary: traffic.canary.clone(), ..TrafficPolicy::default() });
+}
+
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
