@@ -112,14 +112,12 @@ impl ProxiedBody {
     }
 
     /// Takes back what was asked, and tells the client.
-    fn give_up(&mut self, late: BrokenBody) -> Option<Result<Frame<Bytes>, BrokenBody>> {
+    fn give_up(&mut self, late: BrokenBody) -> Result<Frame<Bytes>, BrokenBody> {
         self.incoming = None;
         self.connection = None;
         match (&late, self.on_deadline) {
-            (BrokenBody::Overdue, OnDeadline::Trailers) => {
-                Some(Ok(Frame::trailers(grpc::deadline_trailers())))
-            }
-            _ => Some(Err(late)),
+            (BrokenBody::Overdue, OnDeadline::Trailers) => Ok(Frame::trailers(grpc::deadline_trailers())),
+            _ => Err(late),
         }
     }
 
@@ -152,7 +150,7 @@ impl Body for ProxiedBody {
             Poll::Ready(frame) => Poll::Ready(frame),
             Poll::Pending => {
                 let late = ready!(self.poll_late(context));
-                Poll::Ready(self.give_up(late))
+                Poll::Ready(Some(self.give_up(late)))
             }
         }
     }

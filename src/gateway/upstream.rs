@@ -69,7 +69,7 @@ impl Upstreams {
         match known.instances.get(&key) {
             Some(upstream) if !upstream.pool().is_closed() => Arc::clone(upstream),
             _ => {
-                let upstream = Arc::new(Upstream::new(instance.clone(), address, Arc::clone(&self.limits)));
+                let upstream = Arc::new(Upstream::new(instance.clone(), address, &self.limits));
                 known.instances.insert(key, Arc::clone(&upstream));
                 upstream
             }
@@ -129,9 +129,9 @@ pub struct Upstream {
 const DRAINING: usize = 1 << (usize::BITS - 1);
 
 impl Upstream {
-    fn new(instance: InstanceName, address: SocketAddr, limits: Arc<Limits>) -> Self {
+    fn new(instance: InstanceName, address: SocketAddr, limits: &Arc<Limits>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let pools = (0..workers).map(|_| Pool::new(address, Arc::clone(&limits))).collect();
+        let pools = (0..workers).map(|_| Pool::new(address, Arc::clone(limits))).collect();
         let now = Instant::now();
         Self {
             identity: rendezvous::hash(instance.to_string().as_bytes()),

@@ -12,7 +12,7 @@ async fn world() -> (World, Backend) {
 /// The request as the instance got it.
 fn received(answer: &Message) -> Message {
     assert_eq!(answer.status(), 200, "{}", answer.text());
-    Message { head: answer.text(), body: Vec::new(), trailers: Vec::new() }
+    Message { head: answer.text(), body: Vec::new() }
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ async fn tell_on_wire(mut wire: Wire) {
         for name in ["cookie", "te", "connection"] {
             request.headers(name).iter().for_each(|value| writeln!(told, "{name}: {value}").unwrap());
         }
-        write!(told, "{}\n{}", request.text(), request.trailers.join("\n")).unwrap();
+        write!(told, "{}\n{}", request.text(), wire.trailers.join("\n")).unwrap();
         let (sum, size) = (request.body.len(), told.len());
         let head = "HTTP/1.1 200 OK\r\nTrailer: x-sum\r\nTransfer-Encoding: chunked\r\n\r\n";
         wire.write(format!("{head}{size:x}\r\n{told}\r\n0\r\nx-sum: {sum}\r\n\r\n")).await;
@@ -99,8 +99,10 @@ async fn post(client: UpstreamProtocol, world: &World) -> Got {
             let lines = "Host: store.localhost\r\nCookie: a=1; b=2\r\nTE: trailers\r\nConnection: te\r\nTrailer: x-end\r\n";
             let body = "1\r\na\r\n2\r\nbc\r\n0\r\nx-end: yes\r\n\r\n";
             let head = format!("POST /orders?x=%2F HTTP/1.1\r\n{lines}Transfer-Encoding: chunked\r\n\r\n");
-            let got = world.send(&(head + body)).await;
-            Got { status: got.status(), text: got.text(), trailers: got.trailers }
+            let mut wire = Wire::connect(world.public).await;
+            wire.write(head + body).await;
+            let got = wire.read().await.unwrap();
+            Got { status: got.status(), text: got.text(), trailers: wire.trailers }
         }
         Http2 => {
             let request = Request::post("http://store.localhost/orders?x=%2F").header("te", "trailers");
@@ -329,13 +331,11 @@ async fn breaking(protocol: UpstreamProtocol, reason: Option<h2::Reason>, seen: 
                     let mut stream = asked.begin();
                     stream.send_data(Bytes::from_static(b"abc"), false).unwrap();
                     seen.notified().await;
-                    match reason {
-                        Some(reason) => stream.send_reset(reason),
-                        None => {
-                            end.send(End::Close).unwrap();
-                            std::future::pending().await
-                        }
+                    if let Some(reason) = reason {
+                        return stream.send_reset(reason);
                     }
+                    end.send(End::Close).unwrap();
+                    std::future::pending().await
                 }
             })
             .await,

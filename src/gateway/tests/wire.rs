@@ -15,8 +15,6 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Message {
     pub head: String,
     pub body: Vec<u8>,
-    /// The lines after the last chunk.
-    pub trailers: Vec<String>,
 }
 
 impl Message {
@@ -52,13 +50,15 @@ impl Message {
 #[derive(Debug)]
 pub struct Wire {
     pub stream: TcpStream,
+    /// The lines after the last chunk of the last message that had chunks.
+    pub trailers: Vec<String>,
     buffer: Vec<u8>,
 }
 
 impl Wire {
     pub fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        Self { stream, trailers: Vec::new(), buffer: Vec::new() }
     }
 
     pub async fn connect(address: SocketAddr) -> Self {
@@ -103,26 +103,29 @@ impl Wire {
             }
         };
         let head = String::from_utf8(self.buffer.drain(..end).collect()).unwrap();
-        let mut message = Message { head, body: Vec::new(), trailers: Vec::new() };
+        let mut message = Message { head, body: Vec::new() };
         if with_body {
-            (message.body, message.trailers) = self.read_body(&message).await;
+            message.body = self.read_body(&message).await;
         }
         Some(message)
     }
 
-    async fn read_body(&mut self, message: &Message) -> (Vec<u8>, Vec<String>) {
+    async fn read_body(&mut self, message: &Message) -> Vec<u8> {
         if message.header("transfer-encoding").is_some() {
             return self.read_chunks().await;
         }
         let length = message.header("content-length").map_or(0, |length| length.parse().unwrap());
-        (self.take(length).await, Vec::new())
+        self.take(length).await
     }
 
-    async fn read_chunks(&mut self) -> (Vec<u8>, Vec<String>) {
+    async fn read_chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
             match usize::from_str_radix(&self.read_line().await, 16).unwrap() {
-                0 => return (body, self.read_trailers().await),
+                0 => {
+                    self.trailers = self.read_trailers().await;
+                    return body;
+                }
                 size => body.extend(self.take(size).await),
             }
             self.read_line().await;
