@@ -39,7 +39,7 @@ pub struct ForeignVerifier {
 
 struct Key {
     id: Option<String>,
-    key: DecodingKey,
+    decoding: DecodingKey,
     /// Of one family, as the library asks.
     validation: Validation,
 }
@@ -67,7 +67,7 @@ impl ForeignVerifier {
             return Err(TokenRejection::Malformed);
         }
         let key = self.key_of(&header).ok_or(TokenRejection::Signature)?;
-        let decoded = decode::<ForeignClaims>(token, &key.key, &key.validation);
+        let decoded = decode::<ForeignClaims>(token, &key.decoding, &key.validation);
         decoded.map(|data| data.claims).map_err(|error| match error.kind() {
             ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenRejection::Signature,
             ErrorKind::Json(_) => TokenRejection::Claims,
@@ -121,7 +121,7 @@ impl Key {
         validation.validate_exp = false;
         validation.validate_aud = false;
         let key = DecodingKey::from_jwk(document).ok()?;
-        Some(Self { id: document.common.key_id.clone(), key, validation })
+        Some(Self { id: document.common.key_id.clone(), decoding: key, validation })
     }
 }
 

@@ -67,14 +67,14 @@ impl Gateway {
         let call = grpc::Call::of(request.headers());
         let on_deadline = OnDeadline::of(call.as_ref());
         let (mut request, watched) = self.watched(asking, request, call.as_ref());
-        let (mut tried, mut tries) = (Tried::NOBODY, 1);
+        let (mut tried, mut number) = (Tried::NOBODY, 1);
         let mut _retry: Option<Retry<'_>> = None;
         let mut setback = None;
         loop {
             // Where nobody is left to ask, what went wrong before is still the reason.
             let tally = self.attempt(asking, &mut tried, request, &watched, record).await;
             let tally = tally.map_err(|problem| setback.take().unwrap_or(problem))?;
-            let retry = tally.failure().and_then(|failed| asking.retry(failed, tries));
+            let retry = tally.failure().and_then(|failed| asking.retry(failed, number));
             let (lease, answer, again) = match (tally.result, &retry) {
                 (Ok(answer), None) => (tally.lease, Ok((answer.response, answer.connection)), None),
                 (Ok(answer), Some(_)) => {
@@ -82,7 +82,7 @@ impl Gateway {
                 }
                 (Err(failed), None) => (tally.lease, Err(failed.error), None),
                 (Err(failed), Some(_)) => {
-                    (tally.lease, Err(failed.error), failed.again.map(|again| again.request))
+                    (tally.lease, Err(failed.error), failed.again.map(|again| *again.request))
                 }
             };
             let Some(again) = again else {
@@ -92,10 +92,10 @@ impl Gateway {
             _retry = retry;
             setback = answer.map_err(|error| asking.explain(&error)).err();
             drop(lease);
-            sleep(backoff(tries, fastrand::u64(..))).await;
-            tries += 1;
+            sleep(backoff(number, fastrand::u64(..))).await;
+            number += 1;
             request = again;
-            request.headers_mut().insert(X_MSCTL_ATTEMPT, HeaderValue::from(tries));
+            request.headers_mut().insert(X_MSCTL_ATTEMPT, HeaderValue::from(number));
         }
     }
 
@@ -218,10 +218,11 @@ pub(super) fn asked(visit: &Visit<'_>, headers: &HeaderMap) -> Asked {
 
 impl<'r> Asking<'r> {
     /// The right to another try, if it is worth one and the service can bear it.
-    fn retry(&self, failed: (Failure, Written, Replay), tries: u32) -> Option<Retry<'r>> {
+    fn retry(&self, failed: (Failure, Written, Replay), number: u32) -> Option<Retry<'r>> {
         let (failure, written, body) = failed;
         let policy = &self.policy.retries;
-        let failed = Failed { method: &self.method, failure, written, body, tries, asked: self.asked };
+        let failed =
+            Failed { method: &self.method, failure, written, body, tries: number, asked: self.asked };
         match retry::decide(&failed, policy) {
             Decision::Again => self.service.state().load.retry(policy),
             Decision::Final(_) => None,

@@ -73,13 +73,13 @@ pub(super) struct Unanswered {
 
 #[derive(Debug)]
 pub(super) struct Again {
-    pub(super) request: Request<RequestBody>,
+    pub(super) request: Box<Request<RequestBody>>,
     pub(super) written: Written,
 }
 
 impl Unanswered {
     fn unsent(error: ConnectError, request: Request<RequestBody>) -> Self {
-        Self { error: error.into(), again: Some(Again { request, written: Written::Nothing }) }
+        Self { error: error.into(), again: Some(Again { request: Box::new(request), written: Written::Nothing }) }
     }
 }
 
@@ -227,13 +227,13 @@ impl Spare {
             if stale || self.protocol == UpstreamProtocol::Http2 {
                 return Ok(request);
             }
-            return Err((error, Some(Again { request, written: Written::Nothing })));
+            return Err((error, Some(Again { request: Box::new(request), written: Written::Nothing })));
         }
         let broke = self.idempotent && is_of_the_connection(&error);
         let here = is_refused(&error) || (stale && broke);
         match self.request().filter(|_| here || broke) {
             Some(request) if here => Ok(request),
-            Some(request) => Err((error, Some(Again { request, written: Written::Something }))),
+            Some(request) => Err((error, Some(Again { request: Box::new(request), written: Written::Something }))),
             None => Err((error, None)),
         }
     }

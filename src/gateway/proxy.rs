@@ -259,11 +259,11 @@ impl Gateway {
         let permit =
             service.admit().map_err(|Full| Problem::ConcurrencyFull { service: service.name.clone() })?;
         let preference = service.preference(asker);
-        let asked = attempts::asked(visit, request.headers());
+        let wish = attempts::asked(visit, request.headers());
         let wanted = tunnel::wanted(&mut request);
         visit.rewrite(&mut request, way, principal.as_ref(), wanted.is_some())?;
         let method = request.method().clone();
-        let asking = Asking { visit, service, preference, policy, method, asked };
+        let asking = Asking { visit, service, preference, policy, method, asked: wish };
         let mut answered = self.ask(&asking, request, record).await?;
         answered.lease.keep(permit);
         let mut response = answered.delivered(wanted, visit.session, &service.name)?;

@@ -50,7 +50,7 @@ pub struct Certificates {
 
 #[derive(Debug)]
 enum Source {
-    Local(Authority),
+    Local(Box<Authority>),
     Files { certificate: PathBuf, key: PathBuf },
 }
 
@@ -72,7 +72,7 @@ impl Certificates {
     pub fn open(platform: &Platform, base: &Path, now: SystemTime) -> Result<Option<Self>, TlsError> {
         let source = match platform.gateway.tls.clone() {
             TlsSettings::Off => return Ok(None),
-            TlsSettings::Local => Source::Local(Authority::open(base, now)?),
+            TlsSettings::Local => Source::Local(Box::new(Authority::open(base, now)?)),
             TlsSettings::Files { certificate, key } => Source::Files { certificate, key },
         };
         let (credential, shown) = source.credential(platform, now)?;

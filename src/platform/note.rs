@@ -154,8 +154,8 @@ pub fn entrance_named(name: &str) -> Option<Entrance> {
     let mut words = name.split(' ');
     match (words.next()?, words.next(), words.next(), words.next()) {
         (INSIDE, None, None, None) => Some(Entrance::Platform),
-        (INSIDE, Some(caller), Some(callee), None) => {
-            Some(Entrance::Call { caller: caller.parse().ok()?, callee: callee.parse().ok()? })
+        (INSIDE, Some(from), Some(to), None) => {
+            Some(Entrance::Call { caller: from.parse().ok()?, callee: to.parse().ok()? })
         }
         _ => None,
     }
