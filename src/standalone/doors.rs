@@ -69,7 +69,7 @@ impl Doors {
         }
         let main = self.socket(settings.listen)?;
         let redirect = settings.redirect_from.map(|from| self.socket(from)).transpose()?;
-        let tls = wanted.credential.as_ref().map(|credential| secure(credential)).transpose()?;
+        let tls = wanted.credential.as_ref().map(secure).transpose()?;
         let served = |socket: &net::TcpListener| {
             let address = settings.listen;
             let served = socket.try_clone().and_then(TcpListener::from_std);
@@ -101,7 +101,9 @@ impl Doors {
             };
             self.open.insert(address, open);
         }
-        before.into_values().for_each(|open| self.close_one(open));
+        for open in before.into_values() {
+            self.close_one(open);
+        }
     }
 
     /// Where clients can come in, as URLs.
