@@ -39,7 +39,7 @@ pub struct ForeignVerifier {
 
 struct Key {
     id: Option<String>,
-    decoding: DecodingKey,
+    public: DecodingKey,
     /// Of one family, as the library asks.
     validation: Validation,
 }
@@ -67,7 +67,7 @@ impl ForeignVerifier {
             return Err(TokenRejection::Malformed);
         }
         let key = self.key_of(&header).ok_or(TokenRejection::Signature)?;
-        let decoded = decode::<ForeignClaims>(token, &key.decoding, &key.validation);
+        let decoded = decode::<ForeignClaims>(token, &key.public, &key.validation);
         decoded.map(|data| data.claims).map_err(|error| match error.kind() {
             ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenRejection::Signature,
             ErrorKind::Json(_) => TokenRejection::Claims,
@@ -120,8 +120,8 @@ impl Key {
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
-        let key = DecodingKey::from_jwk(document).ok()?;
-        Some(Self { id: document.common.key_id.clone(), decoding: key, validation })
+        let public = DecodingKey::from_jwk(document).ok()?;
+        Some(Self { id: document.common.key_id.clone(), public, validation })
     }
 }
 

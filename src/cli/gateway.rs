@@ -53,7 +53,7 @@ pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<Exi
     let check = args.check;
     let source = args.source(context);
     if let (true, Source::File(path)) = (check, &source) {
-        let configuration = gateway::check(context, path).await?;
+        let configuration = gateway::check(path).await?;
         let routes = configuration.services.iter().map(|service| service.routes.len()).sum();
         let what = [
             counted(configuration.listeners.len(), "listener"),

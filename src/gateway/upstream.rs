@@ -82,6 +82,13 @@ impl Upstreams {
         Arc::clone(lock(&self.known).services.entry(service.clone()).or_insert_with(fresh))
     }
 
+    /// The instance was asked whether it is well, and it is: it is left out no longer.
+    pub fn check_passed(&self, instance: &InstanceName) {
+        for upstream in self.of(instance) {
+            upstream.outlier.check_passed(Instant::now());
+        }
+    }
+
     /// Requests and tunnels that are open at the instance.
     pub fn in_flight(&self, instance: &InstanceName) -> usize {
         self.of(instance).iter().map(|upstream| Upstream::in_flight(upstream)).sum()

@@ -61,14 +61,13 @@ pub trait Wishes: Send {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub async fn check(context: &Context, path: &Path) -> Result<Configuration, OpsError> {
+pub async fn check(path: &Path) -> Result<Configuration, OpsError> {
     let configuration = load(path)?;
     if let Some(settings) = configuration.auth.as_ref().filter(|auth| matches!(auth.keys, KeySource::File(_)))
     {
         tokens::load(settings).await.map_err(StandaloneError::from)?;
     }
-    let base = context.state_base().ok();
-    certificates::load(&configuration, base).await.map_err(StandaloneError::from)?;
+    certificates::check(&configuration).await.map_err(StandaloneError::from)?;
     Ok(configuration)
 }
 

@@ -51,6 +51,16 @@ pub async fn load(
     loading.await?
 }
 
+/// Reads the files, and leaves the local authority alone: to ask it may mean to make it.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub async fn check(configuration: &Configuration) -> Result<(), CertificateError> {
+    let mut files = configuration.clone();
+    files.listeners.retain(|listener| listener.tls != TlsSettings::Local);
+    load(&files, None).await.map(drop)
+}
+
 fn load_one(
     settings: &TlsSettings,
     base: Option<&PathBuf>,

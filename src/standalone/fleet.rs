@@ -67,6 +67,11 @@ impl Fleet {
         }
     }
 
+    /// An endpoint has said of itself that it is well.
+    pub fn vouch(&self, name: &InstanceName) {
+        self.upstreams.check_passed(name);
+    }
+
     pub(super) fn table(&self) -> Arc<RouteTable> {
         Arc::clone(&self.tables.borrow())
     }

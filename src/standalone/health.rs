@@ -105,6 +105,10 @@ async fn keep_asking(fleet: Arc<Fleet>, member: Member, question: Question) {
     for round in 0.. {
         sleep(jittered(standing.pause(&question.policy), &member.name, round)).await;
         let answer = question.ask(member.address).await;
+        // That a connection is accepted says nothing about answers.
+        if answer.is_ok() && question.policy.path.is_some() {
+            fleet.vouch(&member.name);
+        }
         let before = standing;
         standing = before.after(answer.is_ok(), &question.policy);
         if standing.ready != before.ready {
