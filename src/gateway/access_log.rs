@@ -43,7 +43,7 @@ pub(super) struct Record {
     code: Option<&'static str>,
     bytes_out: u64,
     end: End,
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl Record {
@@ -61,7 +61,7 @@ impl Record {
             code: None,
             bytes_out: 0,
             end: End::Unanswered,
-            _busy: busy,
+            busy,
         }
     }
 
@@ -85,6 +85,7 @@ impl Record {
     /// Hands the record to the body: the request is over when that is.
     pub(super) fn answers(mut self, response: Response<Body>) -> Response<Recorded> {
         self.end = End::Answered(response.status());
+        self.busy.is_answered();
         response.map(|body| Recorded { body, record: self })
     }
 

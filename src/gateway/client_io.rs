@@ -32,20 +32,42 @@ pub(super) struct Activity {
     /// Requests that ever began, and those of them that are not over.
     begun: AtomicU64,
     open: AtomicUsize,
+    /// Requests that the client gave up before they were answered.
+    abandoned: AtomicU64,
     /// Whether what is read is no HTTP/1 any more: HTTP/2 frames, or a tunnel.
     opaque: AtomicBool,
     ambiguous: AtomicBool,
 }
 
+/// So many requests may be given up on a connection before their share counts.
+const TOLERATED: u64 = 100;
+
 /// One request of a connection. The connection rests when none is left.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Activity>);
+pub(super) struct Busy {
+    activity: Arc<Activity>,
+    answered: bool,
+}
+
+impl Busy {
+    pub(super) fn is_answered(&mut self) {
+        self.answered = true;
+    }
+}
 
 impl Activity {
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.begun.fetch_add(1, Ordering::AcqRel);
-        Busy(Arc::clone(self))
+        Busy { activity: Arc::clone(self), answered: false }
+    }
+
+    /// Whether the client asks for things only to give most of them up (CVE-2023-44487): each costs an
+    /// instance a connection, and the client next to nothing. h2 itself bounds only those that it has
+    /// not handed over yet.
+    fn is_abused(&self) -> bool {
+        let abandoned = self.abandoned.load(Ordering::Acquire);
+        abandoned > TOLERATED && abandoned > self.begun.load(Ordering::Acquire) / 2
     }
 
     /// From now on the bytes are not to be looked at, nor the connection to be timed.
@@ -69,7 +91,8 @@ impl Activity {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.activity.abandoned.fetch_add(u64::from(!self.answered), Ordering::AcqRel);
+        self.activity.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -173,6 +196,9 @@ impl Read for ClientIo {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.activity.is_abused() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         if self.awaits_head() {
             self.poll_head(context, buffer)
         } else {

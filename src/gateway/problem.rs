@@ -32,7 +32,7 @@ pub(super) enum Problem {
     Trace,
     #[error("the path with its query is longer than {limit} bytes")]
     UriTooLong { limit: usize },
-    #[error("the header fields are longer than {limit} bytes")]
+    #[error("the header fields are too many, or longer than {limit} bytes")]
     HeadersTooLarge { limit: usize },
     #[error("the request body is longer than {limit} bytes")]
     BodyTooLarge { limit: u64 },

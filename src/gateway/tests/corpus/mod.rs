@@ -5,6 +5,7 @@
 //! by another request on it, which also shows that nothing of the row was taken for a request.
 //! Rows never get laxer to pass; where a document leaves a choice, the row says so.
 
+mod frames;
 mod recorder;
 mod row;
 mod run;
@@ -14,9 +15,12 @@ mod chunks;
 mod connections;
 mod forged;
 mod framing;
+mod h2_abuse;
+mod h2_messages;
 mod hop_by_hop;
 mod host;
 mod limits;
+mod loops;
 mod methods;
 mod paths;
 mod smuggling;
