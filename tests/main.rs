@@ -6,6 +6,7 @@ mod binary;
 mod contract;
 mod docker;
 mod e2e;
+mod gateway;
 mod harness;
 mod house;
 mod layering;

@@ -7,4 +7,5 @@ pub mod msctl;
 pub mod plain;
 pub mod platform;
 pub mod responder;
+pub mod skipped;
 pub mod wait;
