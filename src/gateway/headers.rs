@@ -75,20 +75,8 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Says once and plainly what may be said in several ways: the pieces that HTTP/2 cuts a cookie into
-/// (RFC 9113, section 8.2.3), and a length with zeros in front.
-pub(super) fn write_plainly(headers: &mut HeaderMap) {
-    let mut cookies = headers.get_all(COOKIE).iter();
-    if let (Some(first), Some(_)) = (cookies.next(), cookies.next()) {
-        let mut whole = first.as_bytes().to_vec();
-        for piece in headers.get_all(COOKIE).iter().skip(1) {
-            whole.extend_from_slice(b"; ");
-            whole.extend_from_slice(piece.as_bytes());
-        }
-        if let Ok(whole) = HeaderValue::from_bytes(&whole) {
-            headers.insert(COOKIE, whole);
-        }
-    }
+/// Says a length without the zeros that may stand in front of it: some read those as octal.
+pub(super) fn write_length_plainly(headers: &mut HeaderMap) {
     let padded = |length: &HeaderValue| length.len() > 1 && length.as_bytes()[0] == b'0';
     if let Some(length) = headers.get_mut(CONTENT_LENGTH).filter(|length| padded(length)) {
         let digits = length.to_str().ok().and_then(|digits| digits.parse::<u64>().ok());
@@ -237,10 +225,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_in_pieces_and_a_padded_length_are_said_once_and_plainly() {
-        let mut found = headers(&[("cookie", "a=b"), ("cookie", "c=d; e=f"), ("content-length", "003")]);
-        write_plainly(&mut found);
-        assert_eq!(found, headers(&[("cookie", "a=b; c=d; e=f"), ("content-length", "3")]));
+    fn a_padded_length_is_said_plainly() {
+        let mut found = headers(&[("content-length", "003")]);
+        write_length_plainly(&mut found);
+        assert_eq!(found, headers(&[("content-length", "3")]));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Visit<'_> {
         let wants_trailers = headers::has_token(headers, &TE, "trailers");
         headers::remove_hop_by_hop(headers);
         self.set_origin(headers, prefix);
-        headers::write_plainly(headers);
+        headers::write_length_plainly(headers);
         headers::set_hops(headers, hops);
         if wants_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));

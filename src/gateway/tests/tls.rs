@@ -237,7 +237,7 @@ async fn an_upgraded_connection_is_carried_by_tls() {
     let mut world = World::by_tls(door(&[&own]), Limits::default()).await;
     world.set("order", &[(1, backend.address, crate::model::catalog::EndpointState::Ready)]);
     let mut stream = connect(client(&[&own], &[b"http/1.1"]), world.public, "store.localhost").await.unwrap();
-    let head = "GET /orders HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let head = "GET /orders HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut seen = Vec::new();
     while !seen.ends_with(b"\r\n\r\n") {

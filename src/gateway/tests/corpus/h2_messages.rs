@@ -169,7 +169,7 @@ async fn a_cookie_in_pieces_reaches_the_instance_whole() {
     assert_eq!(client.outcome(1).await, Outcome::Status(200));
     assert_eq!(
         whole(&recorder.take())[0].plain(),
-        "GET /orders HTTP/1.1\ncookie: a=b; c=d\n",
+        "GET /orders HTTP/1.1\nconnection: te\ncookie: a=b; c=d\nte: trailers\n",
         "RFC 9113, section 8.2.3"
     );
 }

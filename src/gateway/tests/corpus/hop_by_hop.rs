@@ -13,8 +13,7 @@ async fn a_request_loses_what_concerns_its_connection() {
         "Connection: keep-alive",
         "Keep-Alive: timeout=5",
         "Proxy-Connection: keep-alive",
-        "TE: trailers",
-        "TE: trailers, deflate;q=0.5",
+        "TE: deflate;q=0.5",
         "Upgrade: websocket",
         "Upgrade: h2c",
         "Proxy-Authorization: Basic YTpi",
@@ -31,6 +30,17 @@ async fn a_request_loses_what_concerns_its_connection() {
         "Connection: upgrade\r\nUpgrade: nonsense",
     ];
     check(gone.map(|lines| served(SOURCE, "a line", get("/orders", &format!("{lines}\r\n")), plain))).await;
+}
+
+/// The gateway takes trailers itself and says so for its own connection (RFC 9110, section 10.1.4).
+#[tokio::test]
+async fn of_te_only_trailers_are_said_anew() {
+    let seen = "GET /orders HTTP/1.1\nconnection: te\nte: trailers\n";
+    check([
+        served(SOURCE, "trailers", get("/orders", "Connection: TE\r\nTE: trailers\r\n"), seen),
+        served(SOURCE, "among others", get("/orders", "TE: trailers, deflate;q=0.5\r\n"), seen),
+    ])
+    .await;
 }
 
 #[tokio::test]
