@@ -145,3 +145,21 @@ async fn a_pipelined_head_that_does_not_arrive_in_time_ends_the_connection() {
     assert_eq!(wire.read().await.unwrap().status(), 200);
     assert_eq!(wire.read_to_end().await, b"");
 }
+
+#[tokio::test]
+async fn what_an_instance_says_early_reaches_the_client_early() {
+    let backend = Backend::new(|mut wire, _| async move {
+        while wire.read().await.is_some() {
+            wire.write("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-Stage: 1\r\n\r\n").await;
+            // The final answer comes once the client has shown that it has read the early one.
+            wire.read().await;
+            wire.write(super::backend::ok("done")).await;
+        }
+    })
+    .await;
+    let world = World::serving(backend.address).await;
+    let mut wire = Wire::connect(world.public).await;
+    wire.write("GET /orders HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let early = wire.read().await.unwrap();
+    assert_eq!((early.status(), early.header("link")), (103, Some("</a.css>; rel=preload")));
+}
