@@ -17,6 +17,9 @@ use crate::harness::msctl::Msctl;
 use crate::harness::platform::{TestPlatform, TestService};
 use crate::harness::wait::until;
 
+/// What the service says to everything.
+const SERVED: &str = "nothing at /order";
+
 /// GET by TLS, for a client that trusts these certificates alone.
 fn get(address: &str, name: &str, path: &str, trusted: &Path) -> Result<String, String> {
     let mut roots = RootCertStore::empty();
@@ -83,11 +86,11 @@ fn a_platform_is_reached_by_tls_by_whoever_trusts_the_authority() {
     let authority = Path::new(trust["certificate"].as_str().unwrap());
     for name in ["localhost", "shop.localhost", "order.shop.localhost", "127.0.0.1"] {
         let answer = get(address, name, "/order", authority).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{name}: {answer}");
+        assert!(answer.ends_with(SERVED), "{name}: {answer}");
     }
     let refused = get(address, "other.localhost", "/order", authority).unwrap_err();
     assert!(refused.contains("certificate"), "{refused}");
-    for (version, expected) in [("--http1.1", "1.1 200"), ("--http2", "2 200")] {
+    for (version, expected) in [("--http1.1", "1.1 404"), ("--http2", "2 404")] {
         let mut curl = Command::new("curl");
         curl.args(["-sS", version, "--noproxy", "*", "--cacert"]).arg(authority);
         curl.args(["-o", "/dev/null", "-w", "%{http_version} %{http_code}", &format!("{url}/order")]);
@@ -108,11 +111,11 @@ fn a_certificate_of_ones_own_is_followed_and_a_broken_one_is_not() {
     let url = shop.url();
     let address = url.trim_start_matches("https://");
     let ask = || get(address, "shop.example", "/order", &trusted);
-    assert!(ask().unwrap().starts_with("HTTP/1.1 200 "));
+    assert!(ask().unwrap().ends_with(SERVED));
 
     fs::write(shop.root().join("cert.pem"), "nothing").unwrap();
     shop.msctl(&["up", "-d"]).success();
-    assert!(ask().unwrap().starts_with("HTTP/1.1 200 "));
+    assert!(ask().unwrap().ends_with(SERVED));
 
     trust(write_pair(&shop.root(), "shop.example"));
     until(Duration::from_secs(15), "the new certificate", || ask().ok());
