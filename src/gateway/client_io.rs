@@ -1,104 +1,36 @@
-//! A client's connection, with the waits that hyper does not tell apart.
+//! A client's connection, with what hyper does not do for one.
 //!
-//! hyper has one timeout for the head of a request that also runs while the connection rests, and
-//! none at all until it knows the protocol. Here a connection may rest for long between requests, but
-//! once the first byte of a head has come the rest must follow soon. No timer is touched on the
-//! way of an ordinary request: one is armed only when a read finds nothing, and is left to run out.
+//! *Waits.* hyper has one timeout for the head of a request that also runs while the connection
+//! rests, and none at all until it knows the protocol. Here a connection may rest for long between
+//! requests, but once the first byte of a head has come the rest must follow soon. No timer is touched on
+//! the way of an ordinary request: one is armed only when a read finds nothing, and is left to run out.
+//!
+//! *Words of our own.* Informational responses go out before the final one, and where hyper refuses a
+//! malformed head with an empty response, a problem document takes its place.
+//!
+//! *The end.* Who is refused while still sending would never read why: closing with bytes unread is a
+//! reset, which takes the answer with it. So the rest is read for a while first (RFC 9112, section 9.6).
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderMap, StatusCode};
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+pub(super) use super::activity::{Activity, Busy};
 use super::client_stream::ClientStream;
+use super::connections::Place;
 pub(super) use super::head_scan::Framing;
 use super::head_scan::HeadScan;
 use super::limits::Limits;
-
-/// Larger heads arrive in several reads.
-const HEAD_READ: usize = 8 * 1024;
-
-/// What the requests of a connection tell its reading side, and the other way round.
-#[derive(Debug, Default)]
-pub(super) struct Activity {
-    /// Requests that ever began, and those of them that are not over.
-    begun: AtomicU64,
-    open: AtomicUsize,
-    /// Requests that the client gave up before they were answered.
-    abandoned: AtomicU64,
-    /// Whether what is read is no HTTP/1 any more: HTTP/2 frames, or a tunnel.
-    opaque: AtomicBool,
-    ambiguous: AtomicBool,
-}
-
-/// So many requests may be given up on a connection before their share counts.
-const TOLERATED: u64 = 100;
-
-/// One request of a connection. The connection rests when none is left.
-#[derive(Debug)]
-pub(super) struct Busy {
-    activity: Arc<Activity>,
-    answered: bool,
-}
-
-impl Busy {
-    pub(super) fn is_answered(&mut self) {
-        self.answered = true;
-    }
-}
-
-impl Activity {
-    pub(super) fn begin(self: &Arc<Self>) -> Busy {
-        self.open.fetch_add(1, Ordering::AcqRel);
-        self.begun.fetch_add(1, Ordering::AcqRel);
-        Busy { activity: Arc::clone(self), answered: false }
-    }
-
-    /// Whether the client asks for things only to give most of them up (CVE-2023-44487): each costs an
-    /// instance a connection, and the client next to nothing. h2 itself bounds only those that it has
-    /// not handed over yet.
-    fn is_abused(&self) -> bool {
-        let abandoned = self.abandoned.load(Ordering::Acquire);
-        abandoned > TOLERATED && abandoned > self.begun.load(Ordering::Acquire) / 2
-    }
-
-    /// From now on the bytes are not to be looked at, nor the connection to be timed.
-    pub(super) fn becomes_opaque(&self) {
-        self.opaque.store(true, Ordering::Release);
-    }
-
-    /// Says something to the client before its answer, where its protocol can.
-    #[expect(clippy::unused_self, reason = "nothing writes it yet")]
-    pub(super) fn send_informational(&self, _status: StatusCode, _headers: &HeaderMap) {}
-
-    pub(super) fn is_opaque(&self) -> bool {
-        self.opaque.load(Ordering::Acquire)
-    }
-
-    /// The framing of the head that was read last.
-    pub(super) fn take_framing(&self) -> Framing {
-        if self.ambiguous.swap(false, Ordering::AcqRel) { Framing::Ambiguous } else { Framing::Clear }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.activity.abandoned.fetch_add(u64::from(!self.answered), Ordering::AcqRel);
-        self.activity.open.fetch_sub(1, Ordering::AcqRel);
-    }
-}
+use super::malformed;
 
 #[derive(Debug)]
 pub(super) struct ClientIo {
-    stream: TokioIo<ClientStream>,
+    stream: ClientStream,
     activity: Arc<Activity>,
     limits: Arc<Limits>,
     /// Of `activity`, when the current wait began.
@@ -106,6 +38,10 @@ pub(super) struct ClientIo {
     wait: Wait,
     scan: HeadScan,
     timer: Pin<Box<Sleep>>,
+    own: Own,
+    farewell: Farewell,
+    /// Held for as long as the socket is open, tunnels included.
+    _place: Place,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,54 +56,78 @@ enum Wait {
     },
 }
 
+/// Bytes that hyper knows nothing of and that go out before any more of its own.
+#[derive(Debug, Default)]
+struct Own {
+    bytes: Vec<u8>,
+    written: usize,
+    /// So many bytes of hyper's are left out for them.
+    stands_for: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Farewell {
+    NotYet,
+    Begun,
+    /// Our end is closed; so many bytes more are read until the other one is.
+    Said {
+        left: usize,
+    },
+}
+
 impl ClientIo {
-    pub(super) fn new(stream: ClientStream, activity: Arc<Activity>, limits: Arc<Limits>) -> Self {
+    pub(super) fn new(
+        stream: ClientStream,
+        activity: Arc<Activity>,
+        limits: Arc<Limits>,
+        place: Place,
+    ) -> Self {
         // The very first head has to come as soon as any other.
         let since = Instant::now();
         let timer = Box::pin(sleep_until(since + limits.header_read));
-        let mut scan = HeadScan::default();
-        scan.restart();
-        let stream = TokioIo::new(stream);
-        Self { stream, activity, limits, begun: 0, wait: Wait::Head { since }, scan, timer }
+        Self {
+            stream,
+            activity,
+            limits,
+            begun: 0,
+            wait: Wait::Head { since },
+            scan: HeadScan::default(),
+            timer,
+            own: Own::default(),
+            farewell: Farewell::NotYet,
+            _place: place,
+        }
     }
 
-    /// Whether the bytes to come belong to the head of a request.
-    fn awaits_head(&mut self) -> bool {
-        let begun = self.activity.begun.load(Ordering::Acquire);
+    /// Whether the client's next bytes are waited for, and nobody else.
+    fn awaits_client(&mut self) -> bool {
+        let begun = self.activity.begun();
         if begun != self.begun {
             self.begun = begun;
             self.wait = Wait::None;
         }
-        if self.activity.opaque.load(Ordering::Acquire) || self.activity.open.load(Ordering::Acquire) > 0 {
+        if !self.activity.is_resting() {
             return false;
         }
-        if matches!(self.wait, Wait::None) {
-            self.wait = Wait::Rest { since: Instant::now() };
-            self.scan.restart();
+        if let Wait::None = self.wait {
+            let since = Instant::now();
+            let is_in_head = self.scan.is_in_head() && !self.activity.is_opaque();
+            self.wait = if is_in_head { Wait::Head { since } } else { Wait::Rest { since } };
         }
         true
     }
 
-    fn poll_head(
-        &mut self,
-        context: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut scratch = [MaybeUninit::uninit(); HEAD_READ];
-        let room = buffer.remaining().min(HEAD_READ);
-        let mut read = ReadBuf::uninit(&mut scratch[..room]);
-        if Pin::new(self.stream.inner_mut()).poll_read(context, &mut read)?.is_pending() {
-            return self.poll_timer(context);
+    fn look_at(&mut self, bytes: &[u8]) {
+        if self.activity.is_opaque() {
+            return;
         }
         if let Wait::Rest { .. } = self.wait {
             self.wait = Wait::Head { since: Instant::now() };
         }
-        self.scan.feed(read.filled());
-        if self.scan.framing() == Framing::Ambiguous {
-            self.activity.ambiguous.store(true, Ordering::Release);
+        self.scan.feed(bytes);
+        if let Some(request) = self.scan.ambiguous() {
+            self.activity.doubts(request);
         }
-        buffer.put_slice(read.filled());
-        Poll::Ready(Ok(()))
     }
 
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -182,46 +142,142 @@ impl ClientIo {
         loop {
             ready!(self.timer.as_mut().poll(context));
             if self.timer.deadline() >= deadline {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                break;
             }
             // It was armed for an earlier wait that ended well.
             self.timer.as_mut().reset(deadline);
         }
+        if self.activity.is_multiplexed() {
+            // A request may be on its way: GOAWAY tells its sender whether it was seen.
+            self.activity.end();
+            return Poll::Pending;
+        }
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn poll_own(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.own.written < self.own.bytes.len() {
+            let rest = &self.own.bytes[self.own.written..];
+            let count = ready!(Pin::new(&mut self.stream).poll_write(context, rest))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.own.written += count;
+        }
+        if self.own.written > 0 {
+            (self.own.bytes, self.own.written) = (Vec::new(), 0);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts a document in the place of hyper's own answer to what it takes for no request. What is
+    /// ready is how many of its bytes that stands for, if it is one.
+    fn poll_refusal(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let nothing_waits = self.own.bytes.is_empty();
+        if nothing_waits && malformed::is_refusal(bytes) && self.is_without_request() {
+            let bytes_of_hyper = bytes.len();
+            let bytes = malformed::in_place_of(bytes, &self.limits);
+            self.own = Own { bytes, written: 0, stands_for: bytes_of_hyper };
+        }
+        ready!(self.poll_own(context))?;
+        Poll::Ready(Ok(std::mem::take(&mut self.own.stands_for)))
+    }
+
+    /// Whether more heads have come, or begun to, than hyper has made requests of.
+    fn is_without_request(&self) -> bool {
+        let more = self.scan.heads() > self.activity.begun() || !self.scan.is_between();
+        more && !self.activity.is_opaque() && !self.activity.is_busy()
+    }
+
+    fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_own(context))?;
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_rest(&mut self, context: &mut Context<'_>, mut left: usize) -> Poll<io::Result<()>> {
+        let mut scratch = [MaybeUninit::uninit(); 4096];
+        while left > 0 && !self.activity.is_opaque() {
+            let mut read = ReadBuf::uninit(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(context, &mut read) {
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                    self.scan.feed(read.filled());
+                    left = left.saturating_sub(read.filled().len());
+                    self.farewell = Farewell::Said { left };
+                }
+                // Whoever is there has seen the end.
+                Poll::Ready(_) => break,
+                Poll::Pending if self.scan.is_between() => break,
+                Poll::Pending => {
+                    ready!(self.timer.as_mut().poll(context));
+                    break;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
-impl Read for ClientIo {
+impl AsyncRead for ClientIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.activity.is_abused() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        if self.awaits_head() {
-            self.poll_head(context, buffer)
-        } else {
-            Pin::new(&mut self.stream).poll_read(context, buffer)
+        self.activity.is_served_by(context.waker());
+        let awaits_client = self.awaits_client();
+        let before = buffer.filled().len();
+        if Pin::new(&mut self.stream).poll_read(context, buffer)?.is_pending() {
+            return if awaits_client { self.poll_timer(context) } else { Poll::Pending };
         }
+        self.look_at(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
     }
 }
 
-impl Write for ClientIo {
+impl AsyncWrite for ClientIo {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        match ready!(self.poll_refusal(context, bytes))? {
+            0 => Pin::new(&mut self.stream).poll_write(context, bytes),
+            instead => Poll::Ready(Ok(instead)),
+        }
     }
 
+    /// hyper flushes with nothing left to write of its own: the one moment to say something between.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_own(context))?;
+        if self.activity.has_news() {
+            self.own.bytes = self.activity.take_news();
+            // The request may wait for this to go on.
+            context.waker().wake_by_ref();
+            ready!(self.poll_own(context))?;
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if let Farewell::NotYet = self.farewell {
+            let until = Instant::now() + self.limits.linger;
+            self.timer.as_mut().reset(until);
+            self.farewell = Farewell::Begun;
+        }
+        if let Farewell::Said { left } = self.farewell {
+            return self.poll_rest(context, left);
+        }
+        let Poll::Ready(closed) = self.poll_close(context) else {
+            // TLS has a last word as well, and a client that reads nothing would hold it for ever.
+            return self.timer.as_mut().poll(context).map(Ok);
+        };
+        closed?;
+        let left = self.limits.linger_bytes;
+        self.farewell = Farewell::Said { left };
+        self.poll_rest(context, left)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -231,8 +287,18 @@ impl Write for ClientIo {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let only = match slices {
+            [only] => only,
+            _ => &[][..],
+        };
+        match ready!(self.poll_refusal(context, only))? {
+            0 => Pin::new(&mut self.stream).poll_write_vectored(context, slices),
+            instead => Poll::Ready(Ok(instead)),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,15 @@ pub struct Limits {
     pub upload_idle: Duration,
     /// How long an upstream may take to accept a connection.
     pub connect: Duration,
+    /// How many connections of clients may be open at once.
+    pub connections: usize,
+    /// How many of them by one client: an IPv4 address, or a /64 of IPv6. `None`: as many as it likes.
+    pub connections_per_client: Option<usize>,
+    /// After so many requests a connection ends.
+    pub requests_per_connection: u64,
+    /// How long, and how much, is still read from a client that was answered before it had sent all.
+    pub linger: Duration,
+    pub linger_bytes: usize,
     /// From a connection's first moment to the end of its TLS handshake.
     pub tls_handshake: Duration,
     /// How many TLS handshakes may be under way at once.
@@ -41,6 +50,11 @@ impl Default for Limits {
             client_idle: Duration::from_secs(75),
             upload_idle: Duration::from_secs(30),
             connect: Duration::from_secs(1),
+            connections: 10_000,
+            connections_per_client: None,
+            requests_per_connection: 10_000,
+            linger: Duration::from_secs(5),
+            linger_bytes: 16 * 1024 * 1024,
             tls_handshake: Duration::from_secs(10),
             handshakes: 256,
             pool_idle: Duration::from_secs(4),

@@ -16,6 +16,8 @@ use crate::model::principal::TokenRejection;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(dead_code, reason = "the phases that limit, shed and drain make the rest of them")]
 pub(super) enum Problem {
+    #[error("the request is not well-formed HTTP")]
+    Malformed,
     #[error("the request has more than one Content-Length, or both Content-Length and Transfer-Encoding")]
     Framing,
     #[error("the transfer coding of the request is not \"chunked\" alone")]
@@ -91,7 +93,8 @@ pub(super) enum Problem {
 impl Problem {
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::Framing
+            Self::Malformed
+            | Self::Framing
             | Self::Coding
             | Self::Host(_)
             | Self::Path(_)
@@ -126,6 +129,7 @@ impl Problem {
     /// Stable, for programs.
     pub(super) fn code(&self) -> &'static str {
         match self {
+            Self::Malformed => "request_malformed",
             Self::Framing => "framing_ambiguous",
             Self::Coding => "coding_unsupported",
             Self::Host(_) => "host_invalid",

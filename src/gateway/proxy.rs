@@ -15,6 +15,7 @@ use super::body::Body;
 use super::client::Remote;
 use super::client_io::Activity;
 use super::connection::Connection;
+use super::connections::{ConnectionCounts, Connections};
 use super::cors;
 use super::destination::{self, Asked, Destination, Way};
 use super::door::{Door, Embedded};
@@ -54,6 +55,7 @@ pub struct Gateway {
     limits: Arc<Limits>,
     workers: Option<Arc<Workers>>,
     trusted_proxies: Arc<[Network]>,
+    connections: Arc<Connections>,
 }
 
 /// One connection of a client, as its requests see it.
@@ -104,6 +106,7 @@ impl Gateway {
             limits: Arc::default(),
             workers: None,
             trusted_proxies: Arc::default(),
+            connections: Arc::default(),
         }
     }
 
@@ -129,15 +132,21 @@ impl Gateway {
         self.workers.as_ref().map(|workers| workers.next().clone())
     }
 
+    /// How many connections there are, over all doors.
+    pub fn connection_counts(&self) -> ConnectionCounts {
+        self.connections.counts()
+    }
+
+    pub(super) fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
     pub(super) fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
 
     /// Answers every request, with a problem document if need be, and records how it went.
     pub(super) async fn handle(&self, session: &Session, request: Request<Incoming>) -> Response<Recorded> {
-        if request.version() == Version::HTTP_2 {
-            session.activity.becomes_opaque();
-        }
         let busy = session.activity.begin();
         let mut record = Record::begin(&request, session.door.label(), session.client, busy);
         let remote = self.remote(session, request.headers());

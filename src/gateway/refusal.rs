@@ -41,7 +41,7 @@ impl Problem {
         response
     }
 
-    fn document(&self, request_id: &str) -> String {
+    pub(super) fn document(&self, request_id: &str) -> String {
         let status = self.status();
         let document = json!({
             "type": "about:blank",

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use super::access_log::Recorded;
 use super::client_io::{Activity, ClientIo};
 use super::client_stream::ClientStream;
+use super::connections::{Connections, Guest, Place};
 use super::door::{Door, Listener};
 use super::parting::{Farewell, Parting};
 use super::proxy::{Gateway, Session};
@@ -118,7 +120,7 @@ async fn accept(listener: Listener, gateway: &Gateway, tasks: &Tasks) -> Infalli
     let Listener { socket, door, tls } = listener;
     let entrance = Entrance { door: Arc::new(door), tls, gateway: gateway.clone(), tasks: tasks.clone() };
     loop {
-        let (stream, client) = next_connection(&socket).await;
+        let (stream, client) = next_connection(&socket, gateway.connections()).await;
         let own = entrance.clone();
         let Some(worker) = gateway.worker() else {
             tasks.spawn(own.receive(stream, client));
@@ -135,13 +137,19 @@ async fn accept(listener: Listener, gateway: &Gateway, tasks: &Tasks) -> Infalli
     }
 }
 
-async fn next_connection(socket: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn next_connection(socket: &TcpListener, connections: &Connections) -> (TcpStream, SocketAddr) {
+    let mut is_known = false;
     loop {
         match socket.accept().await {
             Ok(accepted) => return accepted,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "failed to accept a connection");
+                // Connections that rest have what the next one needs.
+                let given_up = connections.shed();
+                if !is_known {
+                    tracing::warn!(%error, given_up, "failed to accept a connection");
+                }
+                is_known = true;
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -164,17 +172,22 @@ struct Entrance {
 
 impl Entrance {
     async fn receive(self, stream: TcpStream, client: SocketAddr) {
+        let activity = Arc::new(Activity::ending_with(self.tasks.stop.child_token()));
+        let guest = if self.door.is_inside() { Guest::Inside } else { Guest::Client(client.ip()) };
+        let gateway = &self.gateway;
+        let Some(place) = gateway.connections().admit(guest, &activity, gateway.limits()) else { return };
         if stream.set_nodelay(true).is_err() {
             // It is closed already.
             return;
         }
+        let known = Known { client, activity, place };
         let Some(tls) = self.tls.clone() else {
-            return self.serve(ClientStream::Clear(stream), None, client).await;
+            return self.serve(ClientStream::Clear(stream), None, known).await;
         };
         let greeting = tls.greet(stream, self.gateway.limits());
-        match self.tasks.stop.run_until_cancelled(greeting).await {
+        match known.activity.ending().run_until_cancelled(greeting).await {
             Some(Ok(Greeting::Secure(stream, secured))) => {
-                self.serve(ClientStream::Secure(stream), Some(secured), client).await;
+                self.serve(ClientStream::Secure(stream), Some(secured), known).await;
             }
             Some(Ok(Greeting::Plain(stream))) => refuse_in_clear(stream).await,
             Some(Err(error)) => tracing::debug!(%client, %error, "no TLS handshake"),
@@ -182,21 +195,22 @@ impl Entrance {
         }
     }
 
-    async fn serve(self, stream: ClientStream, tls: Option<Secured>, client: SocketAddr) {
+    async fn serve(self, stream: ClientStream, tls: Option<Secured>, known: Known) {
         let Self { door, gateway, tasks, .. } = self;
-        let activity = Arc::<Activity>::default();
-        let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()));
-        let stopped = stopped(tasks.clone(), Arc::clone(&activity));
+        let Known { client, activity, place } = known;
+        let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()), place);
+        let ending = ending(tasks.clone(), Arc::clone(&activity));
         let builder = protocols(tls.as_ref().map(|tls| tls.protocol));
         let session = Arc::new(Session { door, client, tls, activity, tasks });
         let service = service_fn(move |request| {
             let (gateway, session) = (gateway.clone(), Arc::clone(&session));
             async move { Ok::<_, Infallible>(answer(&gateway, &session, request).await) }
         });
-        let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(stream, service));
+        let mut connection =
+            std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = stopped => {
+            () = ending => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -207,24 +221,46 @@ impl Entrance {
     }
 }
 
+/// A connection, before anything was read from it.
+struct Known {
+    client: SocketAddr,
+    activity: Arc<Activity>,
+    place: Place,
+}
+
 async fn answer(gateway: &Gateway, session: &Session, request: Request<Incoming>) -> Response<Recorded> {
     let version = request.version();
+    session.activity.hears(version);
     let mut response = match *session.door {
         Door::Redirect { port } => to_tls::answer(session, port, request),
         _ => gateway.handle(session, request).await,
     };
+    session.activity.answers().await;
     session.tasks.parting.mark(version, &mut response);
+    if session.activity.begun() >= gateway.limits().requests_per_connection {
+        retire(session, version, response.headers_mut());
+    }
     response
 }
 
 /// Completes when the connection has to finish what has begun.
-async fn stopped(tasks: Tasks, activity: Arc<Activity>) {
+async fn ending(tasks: Tasks, activity: Arc<Activity>) {
+    let end = activity.ending();
     tokio::select! {
-        () = tasks.stop.cancelled() => return,
+        () = end.cancelled() => return,
         () = tasks.parting.heard() => {}
     }
     if !activity.is_opaque() {
-        tasks.stop.cancelled().await;
+        end.cancelled().await;
+    }
+}
+
+/// Lets a connection that has served long enough end.
+fn retire(session: &Session, version: Version, headers: &mut HeaderMap) {
+    if version == Version::HTTP_2 {
+        session.activity.end();
+    } else if headers.get(CONNECTION).is_none() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
@@ -255,6 +291,7 @@ fn protocols(agreed: Option<Protocol>) -> auto::Builder<TokioExecutor> {
         .initial_connection_window_size(2 << 20)
         .max_header_list_size(32 * 1024)
         .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(100)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
     builder

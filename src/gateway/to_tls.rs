@@ -17,9 +17,6 @@ const HTTPS: u16 = 443;
 
 /// `port` is where TLS is spoken. Every method keeps its body on the way there (308).
 pub(super) fn answer<B>(session: &Session, port: u16, request: Request<B>) -> Response<Recorded> {
-    if request.version() == Version::HTTP_2 {
-        session.activity.becomes_opaque();
-    }
     let busy = session.activity.begin();
     let record = Record::begin(&request, session.door.label(), session.client, busy);
     let id = request_id::choose(None, Trust::Nobody);

@@ -24,15 +24,16 @@ pub struct Tls {
 
 /// `listen` is where TLS is spoken.
 pub fn read(section: &mut Section<'_>, listen: SocketAddr) -> Tls {
-    let given = section.take("tls");
-    let is_given = given.is_some();
-    let settings = given.and_then(read_tls).unwrap_or_default();
+    let read = section.take("tls").map(read_tls);
+    // What was meant by something wrong was TLS.
+    let is_secure = matches!(read, Some(None | Some(TlsSettings::Local | TlsSettings::Files { .. })));
+    let settings = read.flatten().unwrap_or_default();
     let redirect_from = section.take("redirect_from").and_then(|value| {
         let problems = value.problems;
         let from = value.parsed::<SocketAddr>("\"127.0.0.1:8081\"", |_| {
             "write IP:port, for example redirect_from = \"127.0.0.1:8081\"".to_owned()
         })?;
-        if let Some((message, hint)) = fault_of_redirect(from.value, listen, is_given) {
+        if let Some((message, hint)) = fault_of_redirect(from.value, listen, is_secure) {
             problems.report(&from.place, message, hint);
             return None;
         }

@@ -42,6 +42,7 @@ pub struct World {
     /// Leads to port 8443.
     pub redirect: SocketAddr,
     pub upstreams: Arc<Upstreams>,
+    pub gateway: Gateway,
     platform: Platform,
     catalog: Catalog,
     routes: watch::Sender<Arc<RouteTable>>,
@@ -102,7 +103,8 @@ impl World {
         listeners[0].tls = public;
         let at: Vec<SocketAddr> = listeners.iter().map(|l| l.socket.local_addr().unwrap()).collect();
         let (stop, told) = oneshot::channel();
-        let running = tokio::spawn(run(listeners, gateway, async { told.await.unwrap_or_default() }));
+        let serving = gateway.clone();
+        let running = tokio::spawn(run(listeners, serving, async { told.await.unwrap_or_default() }));
         Self {
             public: at[0],
             internal: at[1],
@@ -111,6 +113,7 @@ impl World {
             platform_door: at[4],
             redirect: at[5],
             upstreams,
+            gateway,
             platform,
             catalog,
             routes,

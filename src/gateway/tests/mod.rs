@@ -3,6 +3,7 @@
 //! Clients are raw sockets, since most of what is tested is what a well-behaved client never sends.
 
 mod backend;
+mod frames;
 mod harness;
 mod streams;
 mod wire;
@@ -12,9 +13,11 @@ mod balancing;
 mod browsers;
 mod caller;
 mod compressing;
+mod connections;
 mod corpus;
 mod deadlines;
 mod draining;
+mod floods;
 mod framing;
 mod grpc;
 mod identity;

@@ -37,6 +37,11 @@ fn what_is_out_of_range_is_refused_with_its_range() {
 }
 
 #[test]
+fn tls_is_all_there_or_not_at_all() {
+    check("tls");
+}
+
+#[test]
 fn a_platform_must_have_a_name_that_is_one() {
     check("platform-not-named");
     check("platform-name");

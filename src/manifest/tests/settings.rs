@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{ORDER, PLATFORM, Scratch};
 use crate::manifest::load;
-use crate::model::platform::{Build, Database, Health, Platform, ProcessRecipe, ServiceSpec};
+use crate::model::platform::{Build, Database, Health, Platform, ProcessRecipe, ServiceSpec, TlsSettings};
 use crate::model::quantity::ByteSize;
 use crate::model::route::{Access, Methods};
 use crate::model::traffic::{
@@ -250,6 +250,41 @@ fn a_route_that_does_not_say_is_for_all_methods_and_not_public() {
     let route = &service(&platform, "order").routes[0];
     assert_eq!((&route.methods, &route.access), (&Methods::All, &Access::Authenticated));
     assert!(!route.strip_prefix);
+}
+
+/// What `[gateway]` with these lines becomes, or what is said of it.
+fn gateway(lines: &str) -> Result<(TlsSettings, Option<String>), String> {
+    let text = format!("{PLATFORM}[gateway]\nlisten = \"127.0.0.1:8443\"\n{lines}\n");
+    let loaded = Scratch::new(&[("msctl.toml", text.as_bytes())]).load();
+    let gateway = loaded.map_err(|error| error.to_string())?.gateway;
+    Ok((gateway.tls, gateway.redirect_from.map(|address| address.to_string())))
+}
+
+#[test]
+fn tls_is_off_local_or_by_files_below_the_platform() {
+    assert_eq!(gateway(""), Ok((TlsSettings::Off, None)));
+    assert_eq!(gateway("tls = \"off\""), Ok((TlsSettings::Off, None)));
+    let redirected = gateway("tls = \"local\"\nredirect_from = \"127.0.0.1:8081\"");
+    assert_eq!(redirected, Ok((TlsSettings::Local, Some("127.0.0.1:8081".to_owned()))));
+    let (tls, _) = gateway("tls = { certificate = \"tls/c.pem\", key = \"/etc/k.pem\" }").unwrap();
+    let TlsSettings::Files { certificate, key } = tls else { panic!("{tls:?}") };
+    assert!(certificate.is_absolute() && certificate.ends_with("tls/c.pem"), "{}", certificate.display());
+    assert_eq!(key, PathBuf::from("/etc/k.pem"));
+}
+
+#[test]
+fn what_is_no_way_to_have_tls_is_refused() {
+    for (lines, expected) in [
+        ("tls = \"auto\"", "tls in [gateway] is \"auto\", which is no way to have a certificate"),
+        ("tls = true", "tls in [gateway] must be a text or a table, not true or false"),
+        ("redirect_from = \"127.0.0.1:8081\"", "redirect_from in [gateway] leads to TLS, and there is none"),
+        ("tls = \"off\"\nredirect_from = \"127.0.0.1:8081\"", "leads to TLS, and there is none"),
+        ("tls = \"local\"\nredirect_from = \"8081\"", "invalid socket address"),
+        ("tls = { certificate = \"\", key = \"k\" }", "certificate in [gateway.tls] is empty"),
+    ] {
+        let said = gateway(lines).unwrap_err();
+        assert!(said.contains(expected) && said.contains("hint: "), "{said}");
+    }
 }
 
 #[test]
