@@ -1,19 +1,18 @@
 //! One gateway takes over from another, under load.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
 
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::process::Signal;
 
-use super::address_after;
 use super::backend::Backend;
+use super::{SOON, address_after, service};
 use crate::harness::http::get;
 use crate::harness::load::{Load, echoes, tunnel};
 use crate::harness::msctl::{Msctl, Running};
 use crate::harness::wait::until;
-
-const SOON: Duration = Duration::from_secs(20);
 
 fn gateway(folder: &Path, route: &str) -> Running {
     let arguments = [
@@ -52,7 +51,8 @@ fn a_gateway_is_replaced_three_times_under_load_and_no_request_fails() {
     }
     load.failed_nothing();
     assert_eq!(get(&format!("http://{admin}/readyz")).status, 200);
-    drop(websocket);
+    // An endpoint keeps its half of a tunnel until it ends itself.
+    drop((websocket, backend));
     for gateway in before {
         let ended = gateway.finish().success();
         assert!(ended.stderr.ends_with("stopped; every request was answered\n"), "{}", ended.stderr);
@@ -75,18 +75,20 @@ fn a_successor_that_does_not_get_ready_leaves_the_old_gateway_serving() {
     serving.says("admin at http://");
     let public = address_after(&serving, "gateway at http://").to_string();
     let load = Load::on(&public, "/x");
-    // It waits for the first answer of an endpoint that gives none, with all sockets in its hands.
-    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // It waits for a file of keys that nobody writes, with all sockets in its hands.
+    let keys = folder.path().join("keys.json");
+    rustix::fs::mknodat(CWD, &keys, FileType::Fifo, Mode::RWXU, 0).unwrap();
     let config = format!(
-        "[[listeners]]\nlisten = \"127.0.0.1:0\"\n[[services]]\nname = \"a\"\nendpoints = [\"http://{}\"]\n\
-         probe = {{ path = \"/\", timeout = \"30s\" }}\n[[services.routes]]\npath = \"/\"\naccess = \"public\"\n",
-        mute.local_addr().unwrap()
+        "[[listeners]]\nlisten = \"127.0.0.1:0\"\n[auth]\nissuer = \"a\"\naudience = \"b\"\njwks = \"keys.json\"\n{}",
+        service("any", &[backend.address])
     );
-    fs::write(folder.path().join("mute.toml"), config).unwrap();
-    let arguments = ["gateway", "--config", "mute.toml", "--handover", "next.sock"];
+    fs::write(folder.path().join("held.toml"), config).unwrap();
+    let arguments = ["gateway", "--config", "held.toml", "--handover", "next.sock"];
     let heir = Msctl::new(folder.path(), &arguments).within(folder.path()).spawn();
-    // It is asked only after the sockets were passed on.
-    let _asked = mute.accept().unwrap();
+    let _writer = until(SOON, "somebody to read the keys", || {
+        // Refused as long as nobody reads.
+        OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&keys).ok()
+    });
     load.goes_on();
     heir.signal(Signal::KILL);
     heir.finish().expect_code(137);
