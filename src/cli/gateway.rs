@@ -22,6 +22,10 @@ Examples:
   msctl gateway --route /chat=h2c://chat:50051 --admin 127.0.0.1:9901
   msctl gateway --config gateway.toml --check
   msctl gateway --config gateway.toml
+  msctl gateway --config gateway.toml --handover next.sock
+
+The second gateway at the same --handover socket replaces the first one without
+dropping a connection.
 
 With --config it follows the file: a change, or SIGHUP, is checked as a whole
 and taken over without dropping a request; a file that is not valid leaves
@@ -47,10 +51,14 @@ pub struct Args {
     /// Where it says how it is: /healthz, /readyz, /metrics, /routes, /config
     #[arg(long, env = "MSCTL_ADMIN", value_name = "IP:PORT")]
     admin: Option<SocketAddr>,
+    /// Take the listeners over from the gateway that has this socket, and pass them on there
+    #[arg(long, env = "MSCTL_HANDOVER", value_name = "SOCKET")]
+    handover: Option<PathBuf>,
 }
 
 pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
     let check = args.check;
+    let handover = args.handover.as_ref().map(|path| context.directory.join(path));
     let source = args.source(context);
     if let (true, Source::File(path)) = (check, &source) {
         let configuration = gateway::check(path).await?;
@@ -64,7 +72,7 @@ pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<Exi
         return Ok(ExitCode::Ok);
     }
     let mut signals = Signals::listen()?;
-    gateway::run(context, &source, &mut Screen { printer }, &mut signals).await?;
+    gateway::run(context, &source, handover.as_deref(), &mut Screen { printer }, &mut signals).await?;
     Ok(ExitCode::Ok)
 }
 
@@ -97,6 +105,9 @@ impl Audience for Screen<'_> {
         if let Some(admin) = &greeting.admin {
             self.printer.say(&format!("  admin at {admin}"));
         }
+        if let Some(pid) = greeting.predecessor {
+            self.printer.say(&format!("  taken over from process {pid}, without dropping a connection"));
+        }
         if !greeting.unserved.is_empty() {
             self.printer.say(&format!("  nobody answers yet for {}", greeting.unserved.join(", ")));
         }
@@ -114,6 +125,13 @@ impl Audience for Screen<'_> {
 
     fn stops(&mut self) {
         self.printer.say("stopping: open requests may end, a second signal cuts them");
+    }
+
+    fn gives_way(&mut self, result: Result<i32, String>) {
+        match result {
+            Ok(pid) => self.printer.say(&format!("process {pid} has taken over; open requests may end here")),
+            Err(error) => self.printer.say(&format!("nobody has taken over, and it goes on: {error}")),
+        }
     }
 
     fn ended(&mut self, ended: Ended) {

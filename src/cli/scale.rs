@@ -1,6 +1,6 @@
 //! `msctl scale` and `msctl restart`: changes to a running platform.
 
-use super::command::CommandError;
+use super::command::{CommandError, switch};
 use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
 use crate::ops::detached::Replaced;
@@ -24,7 +24,7 @@ pub struct RestartArgs {
     /// Only these services
     services: Vec<String>,
     /// Replace the process that serves the gateway instead, and no instance; no connection is dropped
-    #[arg(long, conflicts_with = "services")]
+    #[arg(long, env = "MSCTL_PLATFORM_PROCESS", value_parser = switch, conflicts_with = "services")]
     platform_process: bool,
 }
 

@@ -7,6 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::context::Context;
 use super::error::OpsError;
+use crate::handover::Successor;
 use crate::manifest::{ManifestError, gateway_file};
 use crate::model::platform::TlsSettings;
 use crate::model::standalone::{Configuration, KeySource, Probing};
@@ -34,6 +35,8 @@ pub trait Audience: Send {
     /// It goes on with the configuration that it has.
     fn refuses(&mut self, reason: &OpsError);
     fn stops(&mut self);
+    /// Another process serves from now on, or did not manage to.
+    fn gives_way(&mut self, result: Result<i32, String>);
     fn ended(&mut self, ended: Ended);
 }
 
@@ -41,6 +44,8 @@ pub trait Audience: Send {
 pub struct Greeting {
     pub urls: Vec<String>,
     pub admin: Option<String>,
+    /// The process that served here before.
+    pub predecessor: Option<i32>,
     /// Services that no endpoint stands for yet.
     pub unserved: Vec<String>,
 }
@@ -71,11 +76,14 @@ pub async fn check(path: &Path) -> Result<Configuration, OpsError> {
     Ok(configuration)
 }
 
+/// Serves until it is stopped or, at the path for the handover, another process takes over.
+///
 /// # Errors
 /// When it could not be started, or was stopped the hard way.
 pub async fn run(
     context: &Context,
     source: &Source,
+    handover: Option<&Path>,
     audience: &mut dyn Audience,
     wishes: &mut dyn Wishes,
 ) -> Result<(), OpsError> {
@@ -88,42 +96,58 @@ pub async fn run(
     let mut files = Files::default();
     files.follow(read_from(source, &configuration));
     let mut running = tokio::select! {
-        running = Running::start(configuration, context.state_base().ok()) => running?,
+        running = Running::start(configuration, context.state_base().ok(), handover) => running?,
         () = stop_wish(wishes) => return Err(OpsError::Cancelled),
     };
     audience.serves(&Greeting {
         urls: running.urls(),
         admin: running.admin_url(),
+        predecessor: running.predecessor(),
         unserved: running.unserved(),
     });
-    serve(source, &mut running, &mut files, audience, wishes).await;
-    audience.stops();
+    let successor = serve(source, &mut running, &mut files, audience, wishes).await;
+    let ending = async {
+        match successor {
+            Some(successor) => running.depart(successor).await,
+            None => {
+                audience.stops();
+                running.stop().await
+            }
+        }
+    };
     let ended = tokio::select! {
-        ended = running.stop() => ended,
+        ended = ending => ended,
         () = stop_wish(wishes) => return Err(OpsError::Cancelled),
     };
     audience.ended(ended);
     Ok(())
 }
 
-/// Until somebody wants it to stop.
+/// Until somebody wants it to stop, or serves in its place.
 async fn serve(
     source: &Source,
     running: &mut Running,
     files: &mut Files,
     audience: &mut dyn Audience,
     wishes: &mut dyn Wishes,
-) {
+) -> Option<Successor> {
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         // A wish, a change or a beat that is not taken now is taken the next time round.
         tokio::select! {
             wish = wishes.next() => match wish {
-                Wish::Stop => return,
+                Wish::Stop => return None,
                 Wish::Reload => reload(source, running, files, audience).await,
             },
             () = files.changed() => reload(source, running, files, audience).await,
+            newcomer = running.newcomer() => {
+                let offered = running.give_way(newcomer).await;
+                audience.gives_way(offered.as_ref().map(|successor| successor.pid).map_err(ToString::to_string));
+                if let Ok(successor) = offered {
+                    return Some(successor);
+                }
+            }
             _ = beat.tick() => running.keep_up().await,
         }
     }

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{self, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::error::StandaloneError;
 use crate::certificates::Credential;
-use crate::gateway::{self, Door, Gateway, Limits, ListenOptions, Listener, Stopped, Tls};
+use crate::gateway::{self, Door, Farewell, Gateway, Limits, ListenOptions, Listener, Stopped, Tls};
 use crate::model::platform::GatewaySettings;
 
 #[derive(Default)]
@@ -21,6 +22,8 @@ pub struct Doors {
     open: BTreeMap<SocketAddr, Open>,
     /// Closed, but not yet done with what they had begun.
     closing: Vec<JoinHandle<Stopped>>,
+    /// Passed on by another process, until it is known which of them are wanted.
+    inherited: BTreeMap<SocketAddr, net::TcpListener>,
 }
 
 /// A listener as it should be.
@@ -34,7 +37,7 @@ struct Open {
     settings: GatewaySettings,
     sockets: Sockets,
     tls: Option<Arc<Tls>>,
-    stop: CancellationToken,
+    stop: oneshot::Sender<Farewell>,
     serving: JoinHandle<Stopped>,
 }
 
@@ -54,6 +57,21 @@ enum Next {
 }
 
 impl Doors {
+    /// With sockets that another process has bound, by the address that it was asked for.
+    #[must_use]
+    pub fn inheriting(inherited: BTreeMap<SocketAddr, net::TcpListener>) -> Self {
+        Self { inherited, ..Self::default() }
+    }
+
+    /// The open sockets, by the address that was asked for.
+    pub fn sockets(&self) -> impl Iterator<Item = (SocketAddr, BorrowedFd<'_>)> {
+        self.open.values().flat_map(|open| {
+            let main = (open.settings.listen, open.sockets.main.as_fd());
+            let redirect = open.settings.redirect_from.zip(open.sockets.redirect.as_ref().map(AsFd::as_fd));
+            std::iter::once(main).chain(redirect)
+        })
+    }
+
     /// Binds what is not open yet: all, or none.
     ///
     /// # Errors
@@ -102,8 +120,9 @@ impl Doors {
             self.open.insert(address, open);
         }
         for open in before.into_values() {
-            self.close_one(open);
+            self.close_one(open, Farewell::Ends);
         }
+        self.inherited.clear();
     }
 
     /// Where clients can come in, as URLs.
@@ -117,9 +136,9 @@ impl Doors {
 
     /// Closes all and waits for what is open, up to the gateway's own deadline. Gives how much was
     /// cut.
-    pub async fn close(&mut self) -> usize {
+    pub async fn close(&mut self, farewell: Farewell) -> usize {
         for open in std::mem::take(&mut self.open).into_values() {
-            self.close_one(open);
+            self.close_one(open, farewell);
         }
         let mut cut_off = 0;
         for closing in std::mem::take(&mut self.closing) {
@@ -128,8 +147,9 @@ impl Doors {
         cut_off
     }
 
-    fn close_one(&mut self, open: Open) {
-        open.stop.cancel();
+    fn close_one(&mut self, open: Open, farewell: Farewell) {
+        // One that has ended already needs no telling.
+        let _ = open.stop.send(farewell);
         self.closing.retain(|closing| !closing.is_finished());
         self.closing.push(open.serving);
     }
@@ -137,6 +157,7 @@ impl Doors {
     /// Another handle to what is open there, or a new socket.
     fn socket(&self, address: SocketAddr) -> Result<net::TcpListener, StandaloneError> {
         let open = self.open.values().find_map(|open| open.socket_at(address));
+        let open = open.or_else(|| self.inherited.get(&address));
         let socket = match open {
             Some(open) => open.try_clone(),
             None => gateway::listen(address, ListenOptions::default()).and_then(TcpListener::into_std),
@@ -153,9 +174,10 @@ impl Open {
         tls: Option<Arc<Tls>>,
         gateway: &Gateway,
     ) -> Self {
-        let stop = CancellationToken::new();
+        let (stop, told) = oneshot::channel::<Farewell>();
         let gateway = gateway.clone().with_trusted_proxies(&settings.trusted_proxies);
-        let serving = tokio::spawn(gateway::run(served, gateway, stop.clone().cancelled_owned()));
+        let stopped = async { told.await.unwrap_or_default() };
+        let serving = tokio::spawn(gateway::run(served, gateway, stopped));
         Self { settings, sockets, tls, stop, serving }
     }
 

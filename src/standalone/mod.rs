@@ -24,6 +24,7 @@ pub mod health;
 pub mod lines;
 pub mod resolve;
 pub mod status;
+pub mod succession;
 pub mod tokens;
 
 mod error;

@@ -1,7 +1,7 @@
 //! A gateway that runs, from its first configuration through others to its end.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use super::health::{Probes, Question};
 use super::members::Spot;
 use super::resolve::Names;
 use super::status::{Report, Status};
+use super::succession::Succession;
 use super::tokens::{self, Tokens};
 use crate::auth::foreign::ForeignVerifier;
 use crate::gateway::site::SiteService;
-use crate::gateway::{Door, Embedded, Gateway, Limits, Site, Workers};
+use crate::gateway::{Door, Embedded, Farewell, Gateway, Limits, Site, Workers};
 use crate::model::name::ServiceName;
 use crate::model::platform::GatewaySettings;
 use crate::model::standalone::{Configuration, KeySource, Probing, StaticService};
@@ -50,8 +51,9 @@ pub struct Running {
     tokens: Arc<Tokens>,
     fleet: Arc<Fleet>,
     gateway: Gateway,
-    doors: Doors,
-    admin: Doors,
+    pub(super) doors: Doors,
+    pub(super) admin: Doors,
+    pub(super) succession: Succession,
     names: Names,
     probes: Probes,
     look_up_at: Instant,
@@ -61,11 +63,20 @@ pub struct Running {
 
 impl Running {
     /// Opens the doors once the first endpoints are known to answer, or after a second. A local
-    /// authority is kept below `base`.
+    /// authority is kept below `base`. With a path for the handover the sockets are taken over from
+    /// whoever serves there, and can be passed on there.
     ///
     /// # Errors
     /// When an address cannot be listened on, keys cannot be read, or the system gives no threads.
-    pub async fn start(configuration: Configuration, base: Option<PathBuf>) -> Result<Self, StandaloneError> {
+    pub async fn start(
+        configuration: Configuration,
+        base: Option<PathBuf>,
+        handover: Option<&Path>,
+    ) -> Result<Self, StandaloneError> {
+        let (succession, doors, admin_doors) = match handover {
+            Some(path) => Succession::begin(path).await?,
+            None => Default::default(),
+        };
         let limits = Limits { shutdown: configuration.shutdown.timeout, ..Limits::default() };
         let (status, tokens) = (Arc::<Status>::default(), Arc::<Tokens>::default());
         let fleet = Arc::new(Fleet::new(limits.clone()));
@@ -82,8 +93,9 @@ impl Running {
             tokens,
             fleet,
             gateway,
-            doors: Doors::default(),
-            admin: Doors::default(),
+            doors,
+            admin: admin_doors,
+            succession,
             names: Names::default(),
             probes: Probes::default(),
             look_up_at: Instant::now(),
@@ -91,6 +103,9 @@ impl Running {
             renew_at: Instant::now() + RENEW,
         };
         running.follow(configuration).await?;
+        if let Some(path) = handover {
+            running.succession.welcome(path)?;
+        }
         Ok(running)
     }
 
@@ -110,6 +125,7 @@ impl Running {
         }
         self.configuration = configuration;
         self.look_up().await;
+        self.succession.accept().await?;
         self.doors.follow(bound, &self.gateway);
         self.admin.follow(bound_admin, &self.gateway);
         self.status.follows_another();
@@ -166,9 +182,9 @@ impl Running {
     pub async fn stop(&mut self) -> Ended {
         self.status.stops();
         sleep(self.configuration.shutdown.grace).await;
-        let cut_off = self.doors.close().await;
+        let cut_off = self.doors.close(Farewell::Ends).await;
         // Until now it could be asked how far it is.
-        self.admin.close().await;
+        self.admin.close(Farewell::Ends).await;
         Ended { cut_off }
     }
 

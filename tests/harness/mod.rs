@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod http;
 pub mod image;
+pub mod load;
 pub mod msctl;
 pub mod plain;
 pub mod platform;

@@ -46,7 +46,7 @@ const ROOMS: &[Room] = &[
         "one file a verb; of the rooms below ops it only names what ops takes and gives"),
     room("ui", &["model"], "how things look; meets ops in model alone"),
 
-    room("ops", &["platform", "standalone", "engine", "manifest", "scaffold", "admin", "auth", "certificates",
+    room("ops", &["platform", "standalone", "handover", "engine", "manifest", "scaffold", "admin", "auth", "certificates",
         "configuration", "logs",
         "runtime", "model"],
         "the story of each verb"),
@@ -55,7 +55,7 @@ const ROOMS: &[Room] = &[
         "runtime", "model"],
         "the composition root: the only room that names all parts of a running platform"),
 
-    room("standalone", &["gateway", "auth", "certificates", "probe", "model"],
+    room("standalone", &["gateway", "handover", "auth", "certificates", "probe", "model"],
         "the other composition root: the gateway without a platform"),
 
     room("engine", &["plan", "build", "runtime", "probe", "model"],

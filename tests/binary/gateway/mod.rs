@@ -5,6 +5,7 @@ mod configuring;
 mod library;
 mod probing;
 mod reloading;
+mod replacing;
 mod serving;
 mod stopping;
 
