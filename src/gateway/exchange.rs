@@ -79,7 +79,10 @@ pub(super) struct Again {
 
 impl Unanswered {
     fn unsent(error: ConnectError, request: Request<RequestBody>) -> Self {
-        Self { error: error.into(), again: Some(Again { request: Box::new(request), written: Written::Nothing }) }
+        Self {
+            error: error.into(),
+            again: Some(Again { request: Box::new(request), written: Written::Nothing }),
+        }
     }
 }
 
@@ -233,7 +236,9 @@ impl Spare {
         let here = is_refused(&error) || (stale && broke);
         match self.request().filter(|_| here || broke) {
             Some(request) if here => Ok(request),
-            Some(request) => Err((error, Some(Again { request: Box::new(request), written: Written::Something }))),
+            Some(request) => {
+                Err((error, Some(Again { request: Box::new(request), written: Written::Something })))
+            }
             None => Err((error, None)),
         }
     }
