@@ -143,7 +143,7 @@ async fn a_service_need_not_see_the_token() {
     let policy = RoutePolicy { forward_authorization: false, ..RoutePolicy::default() };
     let world = world(&policy, &backend).await;
     let answer = world.get("/private", "Authorization: Bearer ann\r\n").await;
-    let request = Message { head: answer.text(), body: Vec::new(), trailers: Vec::new() };
+    let request = Message { head: answer.text(), body: Vec::new() };
     assert_eq!(request.headers("x-user-id"), ["ann"]);
     assert!(request.headers("authorization").is_empty(), "{}", request.head);
 }
@@ -166,7 +166,7 @@ async fn a_trusted_proxy_is_believed_and_continued() {
         X-Forwarded-Host: shop.example\r\nX-Forwarded-Port: 443\r\nX-Forwarded-Prefix: /shop\r\n\
         X-Real-IP: 203.0.113.9\r\nX-Request-Id: from-before\r\nX-User-Id: root\r\nX-Forwarded-User: root\r\n";
     let answer = world.get("/stripped/deep/x", lines).await;
-    let request = Message { head: answer.text(), body: Vec::new(), trailers: Vec::new() };
+    let request = Message { head: answer.text(), body: Vec::new() };
     assert_eq!(request.headers("x-forwarded-for"), ["6.6.6.6, 203.0.113.9, 127.0.0.1"]);
     assert_eq!(request.headers("x-forwarded-proto"), ["https"]);
     assert_eq!(request.headers("x-forwarded-host"), ["shop.example"]);
@@ -183,7 +183,7 @@ async fn a_proxy_that_says_nothing_is_told_of_itself() {
     let backend = Backend::echo().await;
     let world = behind_a_proxy(&backend).await;
     let answer = world.get("/orders", "").await;
-    let request = Message { head: answer.text(), body: Vec::new(), trailers: Vec::new() };
+    let request = Message { head: answer.text(), body: Vec::new() };
     assert_eq!(request.headers("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(request.headers("x-forwarded-proto"), ["http"]);
     assert_eq!(request.headers("x-forwarded-host"), ["store.localhost"]);
