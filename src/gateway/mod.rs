@@ -62,6 +62,7 @@ mod service_state;
 mod throttle;
 mod to_tls;
 mod tunnel;
+mod tunnel_end;
 mod upload;
 mod verdict;
 mod visit;

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, Version};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -43,6 +44,7 @@ pub(super) struct ProxiedBody {
     waiting: Option<Instant>,
     on_deadline: OnDeadline,
     connection: Option<Connection>,
+    reusable: bool,
     watched: Watched,
     lease: Lease,
 }
@@ -75,6 +77,7 @@ impl ProxiedBody {
         let version = response.version();
         let patience = watched.patience.for_body(response.headers());
         let watched = Watched { patience, ..watched };
+        let reusable = !has_two_ends(response.headers());
         response.map(|incoming| Self {
             incoming: Some(incoming),
             version,
@@ -82,6 +85,7 @@ impl ProxiedBody {
             waiting: None,
             on_deadline,
             connection: Some(connection),
+            reusable,
             watched,
             lease,
         })
@@ -164,6 +168,11 @@ impl Body for ProxiedBody {
     }
 }
 
+/// Who frames a message in two ways may mean the bytes after it in a third (RFC 9112, section 6.3).
+fn has_two_ends(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
+}
+
 /// Nothing comes after trailers, and not everybody asks again.
 fn is_last<E>(frame: Option<&Result<Frame<Bytes>, E>>) -> bool {
     match frame {
@@ -176,7 +185,8 @@ fn is_last<E>(frame: Option<&Result<Frame<Bytes>, E>>) -> bool {
 impl Drop for ProxiedBody {
     fn drop(&mut self) {
         let sent = self.watched.upload.as_ref().is_none_or(|upload| upload.is_complete());
-        if let (true, true, Some(connection)) = (self.has_ended(), sent, self.connection.take()) {
+        let over = self.has_ended() && sent && self.reusable;
+        if let (true, Some(connection)) = (over, self.connection.take()) {
             self.lease.give_back(connection);
         } else if let Some(upload) = &self.watched.upload {
             upload.withdraw();

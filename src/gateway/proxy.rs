@@ -45,6 +45,7 @@ use super::workers::Workers;
 use crate::model::name::ServiceName;
 use crate::model::platform::Network;
 use crate::model::principal::{Principal, TokenVerifier};
+use crate::model::traffic::Timeouts;
 
 /// The data plane, ready to be [`run`](super::run) on any number of listeners. Clones are the same gateway.
 #[derive(Clone)]
@@ -146,7 +147,14 @@ impl Gateway {
     }
 
     /// Answers every request, with a problem document if need be, and records how it went.
-    pub(super) async fn handle(&self, session: &Session, request: Request<Incoming>) -> Response<Recorded> {
+    pub(super) async fn handle(
+        &self,
+        session: &Session,
+        mut request: Request<Incoming>,
+    ) -> Response<Recorded> {
+        if request.version() == Version::HTTP_2 {
+            tunnel::translate(&mut request);
+        }
         let busy = session.activity.begin();
         let mut record = Record::begin(&request, session.door.label(), session.client, busy);
         let remote = self.remote(session, request.headers());
@@ -275,7 +283,7 @@ impl Gateway {
         let asking = Asking { visit, service, preference, policy, method, asked: wish };
         let mut answered = self.ask(&asking, request, record).await?;
         answered.lease.keep(permit);
-        let mut response = answered.delivered(wanted, visit.session, &service.name)?;
+        let mut response = answered.delivered(wanted, visit.session, &service.name, &policy.timeouts)?;
         if let Some(quota) = quota {
             rate_headers::add(response.headers_mut(), &quota);
         }
@@ -304,6 +312,7 @@ impl Answered {
         wanted: Option<Wanted>,
         session: &Session,
         service: &ServiceName,
+        timeouts: &Timeouts,
     ) -> Result<Response<Body>, Problem> {
         let Self { response, connection, watched, on_deadline, lease } = self;
         if !message::is_plainly_coded(response.headers()) {
@@ -313,7 +322,7 @@ impl Answered {
             let granted = wanted.filter(|_| tunnel::is_accepted(&response));
             let wanted = granted.ok_or_else(|| Problem::BadAnswer { service: service.clone() })?;
             session.activity.becomes_opaque();
-            return Ok(tunnel::open(wanted, response, lease, &session.tasks));
+            return Ok(tunnel::open(wanted, response, lease, &session.tasks, timeouts));
         }
         let mut response =
             ProxiedBody::of(response, connection, watched, on_deadline, lease).map(Body::proxied);

@@ -286,6 +286,7 @@ fn protocols(agreed: Option<Protocol>) -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
+        .enable_connect_protocol()
         .max_concurrent_streams(100)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(2 << 20)

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, ok};
 use super::harness::{World, instance, send};
-use super::streaming::{HANDSHAKE, tunnelling};
+use super::streaming::{GOING_AWAY, HANDSHAKE, tunnelling};
 use super::wire::{PATIENCE, Wire};
 use crate::gateway::{DrainOutcome, Limits, Stopped};
 use crate::model::catalog::EndpointState::{Draining, Ready};
@@ -171,7 +171,7 @@ async fn a_stopping_gateway_has_a_deadline_of_its_own() {
     assert_eq!(tunnel.read_head().await.unwrap().status(), 101);
     assert_eq!(timeout(PATIENCE, world.stop()).await.unwrap(), Stopped { cut_off: 2 });
     assert_eq!(request.await.unwrap(), b"");
-    assert_eq!(tunnel.read_to_end().await, b"");
+    assert_eq!(tunnel.read_to_end().await, GOING_AWAY);
 }
 
 #[tokio::test]
@@ -230,5 +230,5 @@ async fn a_gateway_that_was_succeeded_keeps_tunnels_to_its_deadline_and_closes_w
     assert_eq!(idle.read_to_end().await, b"");
     assert!(!succeeded.is_finished());
     assert_eq!(timeout(PATIENCE, succeeded).await.unwrap().unwrap(), Stopped { cut_off: 1 });
-    assert_eq!(tunnel.read_to_end().await, b"");
+    assert_eq!(tunnel.read_to_end().await, GOING_AWAY);
 }

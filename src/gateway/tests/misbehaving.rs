@@ -204,3 +204,41 @@ async fn a_connection_that_was_kept_too_long_is_not_used_again() {
     }
     assert_eq!(backend.connections(), 3);
 }
+
+#[tokio::test]
+async fn after_an_answer_with_two_ends_the_connection_is_not_used_again() {
+    let backend = Backend::new(|mut wire, _| async move {
+        while wire.read().await.is_some() {
+            wire.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n").await;
+        }
+    })
+    .await;
+    let world = World::serving(backend.address).await;
+    for number in 1..=2 {
+        assert_eq!(world.get("/orders", "").await.text(), "a");
+        assert_eq!(backend.connections(), number);
+    }
+}
+
+/// Serves one request on each connection, and resets it on the next.
+async fn resetting() -> Backend {
+    Backend::new(|mut wire, number| async move {
+        wire.read().await;
+        wire.write(ok(&format!("connection {number}"))).await;
+        wire.read_head().await;
+        wire.stream.set_zero_linger().unwrap();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_is_reset_costs_no_get_and_repeats_no_post() {
+    let backend = resetting().await;
+    let world = World::serving(backend.address).await;
+    for number in 0..3 {
+        assert_eq!(world.get("/orders", "").await.text(), format!("connection {number}"));
+    }
+    let answer = world.send("POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc").await;
+    assert_eq!((answer.status(), answer.problem("retryable").as_str()), (502, "false"));
+    assert_eq!(backend.connections(), 3);
+}

@@ -21,7 +21,7 @@ const POST: [(&[u8], &[u8]); 4] =
 
 /// An instance that reads a request and never answers. Its connections are told about.
 async fn silent() -> (Backend, mpsc::UnboundedReceiver<()>) {
-    let (began, mut seen) = mpsc::unbounded_channel();
+    let (began, seen) = mpsc::unbounded_channel();
     let backend = Backend::new(move |mut wire, _| {
         let began = began.clone();
         async move {
@@ -31,7 +31,7 @@ async fn silent() -> (Backend, mpsc::UnboundedReceiver<()>) {
         }
     })
     .await;
-    (backend, begun)
+    (backend, seen)
 }
 
 async fn until_idle(world: &World) {
