@@ -184,6 +184,7 @@ impl Entrance {
 
     async fn serve(self, stream: ClientStream, tls: Option<Secured>, client: SocketAddr) {
         let Self { door, gateway, tasks, .. } = self;
+        let _counted = gateway.metrics().connection(door.is_inside());
         let activity = Arc::<Activity>::default();
         let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()));
         let stopped = stopped(tasks.clone(), Arc::clone(&activity));
@@ -210,7 +211,7 @@ impl Entrance {
 async fn answer(gateway: &Gateway, session: &Session, request: Request<Incoming>) -> Response<Recorded> {
     let version = request.version();
     let mut response = match *session.door {
-        Door::Redirect { port } => to_tls::answer(session, port, request),
+        Door::Redirect { port } => to_tls::answer(gateway, session, port, request),
         _ => gateway.handle(session, request).await,
     };
     session.tasks.parting.mark(version, &mut response);

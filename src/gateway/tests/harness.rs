@@ -13,10 +13,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::log::Log;
 use super::wire::{Message, Wire};
 use crate::gateway::{
-    Body, Door, Embedded, EmbeddedService, Farewell, Gateway, Limits, Listener, RouteTable, Site, Tls,
-    Upstreams,
+    AccessLog, Body, Door, Embedded, EmbeddedService, Farewell, Gateway, Limits, Listener, RouteTable, Site,
+    Tls, Upstreams,
 };
 use crate::gateway::{Stopped, run};
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
@@ -42,6 +43,9 @@ pub struct World {
     /// Leads to port 8443.
     pub redirect: SocketAddr,
     pub upstreams: Arc<Upstreams>,
+    pub gateway: Gateway,
+    /// What the access log says.
+    pub log: Log,
     platform: Platform,
     catalog: Catalog,
     routes: watch::Sender<Arc<RouteTable>>,
@@ -92,9 +96,12 @@ impl World {
         let catalog = Catalog::default();
         let (routes, receiver) =
             watch::channel(Arc::new(RouteTable::build(&Site::of(&platform), &catalog, &upstreams)));
+        let log = Log::default();
+        let access_log = AccessLog::to_writer(log.clone()).unwrap();
         let gateway = Gateway::new(receiver, Arc::new(Tokens), embedded())
             .with_limits(limits)
-            .with_trusted_proxies(&platform.gateway.trusted_proxies);
+            .with_trusted_proxies(&platform.gateway.trusted_proxies)
+            .with_access_log(access_log);
         let mut listeners = Vec::new();
         for door in doors() {
             listeners.push(Listener::in_clear(TcpListener::bind("127.0.0.1:0").await.unwrap(), door));
@@ -102,7 +109,7 @@ impl World {
         listeners[0].tls = public;
         let at: Vec<SocketAddr> = listeners.iter().map(|l| l.socket.local_addr().unwrap()).collect();
         let (stop, told) = oneshot::channel();
-        let running = tokio::spawn(run(listeners, gateway, async { told.await.unwrap_or_default() }));
+        let running = tokio::spawn(run(listeners, gateway.clone(), async { told.await.unwrap_or_default() }));
         Self {
             public: at[0],
             internal: at[1],
@@ -111,6 +118,8 @@ impl World {
             platform_door: at[4],
             redirect: at[5],
             upstreams,
+            gateway,
+            log,
             platform,
             catalog,
             routes,

@@ -4,6 +4,7 @@
 
 mod backend;
 mod harness;
+mod log;
 mod streams;
 mod wire;
 
@@ -18,6 +19,7 @@ mod draining;
 mod framing;
 mod grpc;
 mod identity;
+mod metrics;
 mod misbehaving;
 mod pairings;
 mod retrying;
@@ -25,3 +27,4 @@ mod routing;
 mod sharing;
 mod streaming;
 mod tls;
+mod tracing;
