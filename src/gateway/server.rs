@@ -197,6 +197,7 @@ impl Entrance {
 
     async fn serve(self, stream: ClientStream, tls: Option<Secured>, known: Known) {
         let Self { door, gateway, tasks, .. } = self;
+        let _counted = gateway.metrics().connection(door.is_inside());
         let Known { client, activity, place } = known;
         let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()), place);
         let ending = ending(tasks.clone(), Arc::clone(&activity));
@@ -232,7 +233,7 @@ async fn answer(gateway: &Gateway, session: &Session, request: Request<Incoming>
     let version = request.version();
     session.activity.hears(version);
     let mut response = match *session.door {
-        Door::Redirect { port } => to_tls::answer(session, port, request),
+        Door::Redirect { port } => to_tls::answer(gateway, session, port, request),
         _ => gateway.handle(session, request).await,
     };
     session.activity.answers().await;

@@ -177,11 +177,11 @@ mod tests {
         match size {
             0..=125 => frame.push(mask | u8::try_from(size).unwrap()),
             126..=0xFFFF => {
-                frame.push(mask | 126);
+                frame.push(mask | 0x7e);
                 frame.extend(u16::try_from(size).unwrap().to_be_bytes());
             }
             _ => {
-                frame.push(mask | 127);
+                frame.push(mask | 0x7f);
                 frame.extend((size as u64).to_be_bytes());
             }
         }

@@ -85,17 +85,12 @@ impl Client {
 
     async fn read(&mut self) -> Option<Frame> {
         loop {
-            if let Some(length) = self.buffer.get(..9).map(|head| 9 + number(&head[..3]) as usize) {
-                if self.buffer.len() >= length {
-                    let bytes: Vec<u8> = self.buffer.drain(..length).collect();
-                    let stream = number(&bytes[5..9]) & 0x7fff_ffff;
-                    return Some(Frame {
-                        kind: bytes[3],
-                        flags: bytes[4],
-                        stream,
-                        payload: bytes[9..].to_vec(),
-                    });
-                }
+            if let Some(length) = self.buffer.get(..9).map(|head| 9 + number(&head[..3]) as usize)
+                && self.buffer.len() >= length
+            {
+                let bytes: Vec<u8> = self.buffer.drain(..length).collect();
+                let stream = number(&bytes[5..9]) & 0x7fff_ffff;
+                return Some(Frame { kind: bytes[3], flags: bytes[4], stream, payload: bytes[9..].to_vec() });
             }
             if self.stream.read_buf(&mut self.buffer).await.unwrap_or(0) == 0 {
                 return None;

@@ -231,7 +231,7 @@ async fn frames_out_of_place_end_the_connection() {
         ("a head on an even stream", frame(HEADERS, END_HEADERS | END_STREAM, 2, &block(&GET))),
         ("a push by a client", frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2])),
         ("the continuation of nothing", frame(CONTINUATION, END_HEADERS, 1, &[])),
-        ("too long a frame", frame(DATA, 0, 1, &[0; 20_000])),
+        ("too long a frame", frame(DATA, 0, 1, &vec![0; 20_000])),
         ("a ping that is too short", frame(PING, 0, 0, &[0; 7])),
         ("settings of half a pair", frame(SETTINGS, 0, 0, &[0; 5])),
         ("settings on a stream", frame(SETTINGS, 0, 1, &[])),
