@@ -107,13 +107,11 @@ pub async fn run(
     });
     let successor = serve(source, &mut running, &mut files, audience, wishes).await;
     let ending = async {
-        match successor {
-            Some(successor) => running.depart(successor).await,
-            None => {
-                audience.stops();
-                running.stop().await
-            }
+        if let Some(successor) = successor {
+            return running.depart(successor).await;
         }
+        audience.stops();
+        running.stop().await
     };
     let ended = tokio::select! {
         ended = ending => ended,

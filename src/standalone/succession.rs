@@ -57,13 +57,11 @@ impl Succession {
     /// When the socket cannot be opened.
     pub(super) fn welcome(&mut self, path: &Path) -> Result<(), StandaloneError> {
         let failed = |source| StandaloneError::Post { path: path.to_owned(), source };
-        match &self.post {
-            Some(post) => handover::claim(post).map_err(failed),
-            None => {
-                self.post = Some(Post::open(path).map_err(failed)?);
-                Ok(())
-            }
+        if let Some(post) = &self.post {
+            return handover::claim(post).map_err(failed);
         }
+        self.post = Some(Post::open(path).map_err(failed)?);
+        Ok(())
     }
 }
 
