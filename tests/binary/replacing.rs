@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::harness::engine::engine;
 use crate::harness::load::{Load, echoes, tunnel};
 use crate::harness::platform::{TestPlatform, TestService};
 use crate::harness::wait::until;
@@ -179,4 +180,26 @@ fn successor(shop: &TestPlatform, serving: i32) -> Option<i32> {
 fn has_lock(pid: i32) -> bool {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|path| path.ends_with("lock"))
+}
+
+#[test]
+fn containers_keep_running_and_calling_while_the_platform_process_is_replaced() {
+    let Some(engine) = engine() else { return };
+    let order = TestService::named("order").calls("product");
+    let bare = "[[routes]]\npath = \"/bare\"\naccess = \"public\"\nstrip_prefix = true";
+    let shop = TestPlatform::new(&engine, &[order.and(bare), TestService::named("product")]);
+    shop.up();
+    let (before, first) = (shop.instances("order"), pid(&shop));
+    let url = shop.msctl(&["exec", "order", "--", "/responder", "env", "PRODUCT_URL"]).success().stdout;
+    let address = shop.url().trim_start_matches("http://").to_owned();
+    // From the client through a container to the internal door, and on to another container.
+    let load = Load::on(&address, &format!("/bare/call?url={}/x", url.trim()));
+    load.goes_on();
+    shop.msctl(&["restart", "--platform-process"]).success();
+    load.goes_on();
+    load.failed_nothing();
+    assert_ne!(pid(&shop), first);
+    assert_eq!(shop.instances("order"), before);
+    ended(first);
+    shop.msctl(&["down"]).success();
 }

@@ -11,4 +11,5 @@ mod failing;
 mod mortal;
 mod recovery;
 mod stage;
+mod succeeding;
 mod traffic;
