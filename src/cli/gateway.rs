@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::command::{CommandError, switch};
 use crate::model::exit::ExitCode;
+use crate::model::platform::AccessLogTarget;
 use crate::model::standalone::{ProbePolicy, Probing};
 use crate::ops::gateway::{self, Audience, Greeting, Source, Wish, Wishes};
 use crate::ops::{Context, OpsError};
@@ -34,7 +35,7 @@ everything as it is. SIGTERM lets open requests end; a second one cuts them.")]
 pub struct Args {
     /// Listeners, services and routes, as a file; the README shows one
     #[arg(long, env = "MSCTL_GATEWAY_CONFIG", value_name = "FILE",
-        conflicts_with_all = ["routes", "listen", "no_probe", "admin"])]
+        conflicts_with_all = ["routes", "listen", "no_probe", "admin", "access_log"])]
     config: Option<PathBuf>,
     /// Check the file, and start nothing
     #[arg(long, env = "MSCTL_CHECK", value_parser = switch, requires = "config")]
@@ -54,6 +55,9 @@ pub struct Args {
     /// Take the listeners over from the gateway that has this socket, and pass them on there
     #[arg(long, env = "MSCTL_HANDOVER", value_name = "SOCKET")]
     handover: Option<PathBuf>,
+    /// Where requests are noted: "on" for stdout, "stderr", "off", or a file
+    #[arg(long, env = "MSCTL_ACCESS_LOG", value_name = "WHERE", default_value = "on")]
+    access_log: String,
 }
 
 pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
@@ -86,7 +90,11 @@ impl Args {
             some => some,
         };
         let probing = if self.no_probe { Probing::Off } else { Probing::On(ProbePolicy::default()) };
-        Source::Lines(Lines { listen, admin: self.admin, routes: self.routes }, probing)
+        let access_log = match AccessLogTarget::from_text(&self.access_log) {
+            AccessLogTarget::File(path) => AccessLogTarget::File(context.directory.join(path)),
+            word => word,
+        };
+        Source::Lines(Lines { listen, admin: self.admin, access_log, routes: self.routes }, probing)
     }
 }
 

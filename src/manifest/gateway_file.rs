@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::model::name::ServiceName;
-use crate::model::platform::GatewaySettings;
+use crate::model::platform::{AccessLogTarget, GatewaySettings};
 use crate::model::route::{Access, Route};
 use crate::model::standalone::{Configuration, ShutdownSettings, StaticService, TokenSettings};
 
@@ -67,6 +67,10 @@ fn read_file(source: &Rc<Source>, folder: &Path, problems: &Problems) -> Option<
     check_addresses(&listeners, problems);
     let below = |(settings, _): (GatewaySettings, _)| GatewaySettings {
         tls: tls_settings::below(folder, settings.tls),
+        access_log: match settings.access_log {
+            AccessLogTarget::File(path) => AccessLogTarget::File(folder.join(path)),
+            word => word,
+        },
         ..settings
     };
     Some(Configuration {

@@ -12,14 +12,17 @@ use serde_json::{Value, json};
 
 use super::fleet::Fleet;
 use super::status::{Report, Status};
-use crate::gateway::{Body, EmbeddedService, RouteRow};
+use crate::gateway::{Body, EmbeddedService, Gateway, RouteRow, metrics};
 use crate::model::catalog::EndpointState;
 use crate::model::route::Methods;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const METRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);
 
 pub struct Admin {
+    /// The one that clients come to.
+    pub gateway: Gateway,
     pub status: Arc<Status>,
     pub fleet: Arc<Fleet>,
 }
@@ -42,7 +45,7 @@ impl Admin {
             "/readyz" => readiness(&self.status.report()),
             "/config" => document(StatusCode::OK, &configuration(&self.status.report())),
             "/routes" => document(StatusCode::OK, &self.routes()),
-            "/metrics" => text(StatusCode::OK, &self.metrics()),
+            "/metrics" => respond(StatusCode::OK, METRICS, metrics::render(&self.gateway)),
             _ => text(StatusCode::NOT_FOUND, "there are /healthz, /readyz, /metrics, /routes and /config\n"),
         }
     }
@@ -62,15 +65,6 @@ impl Admin {
             "routes": table.rows().iter().map(route).collect::<Vec<_>>(),
             "endpoints": endpoints.collect::<Vec<_>>(),
         })
-    }
-
-    fn metrics(&self) -> String {
-        let Report { generation, .. } = self.status.report();
-        format!(
-            "# HELP msctl_gateway_config_generation Which configuration the gateway goes by.\n\
-             # TYPE msctl_gateway_config_generation gauge\n\
-             msctl_gateway_config_generation {generation}\n"
-        )
     }
 }
 

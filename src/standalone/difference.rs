@@ -55,7 +55,7 @@ mod tests {
 
     fn configuration(listen: &str, routes: &[&str], probing: &Probing) -> Configuration {
         let routes = routes.iter().map(|line| line.parse().unwrap()).collect();
-        let lines = Lines { listen: vec![listen.parse().unwrap()], admin: None, routes };
+        let lines = Lines { listen: vec![listen.parse().unwrap()], routes, ..Lines::default() };
         lines.configuration(probing).unwrap()
     }
 

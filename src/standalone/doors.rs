@@ -13,7 +13,9 @@ use tokio::task::JoinHandle;
 
 use super::error::StandaloneError;
 use crate::certificates::Credential;
-use crate::gateway::{self, Door, Farewell, Gateway, Limits, ListenOptions, Listener, Stopped, Tls};
+use crate::gateway::{
+    self, AccessLog, Door, Farewell, Gateway, Limits, ListenOptions, Listener, Stopped, Tls,
+};
 use crate::model::platform::GatewaySettings;
 
 #[derive(Default)]
@@ -31,6 +33,8 @@ pub struct Wanted {
     pub settings: GatewaySettings,
     /// `None`: in clear.
     pub credential: Option<Credential>,
+    /// Where its requests are noted.
+    pub log: Option<AccessLog>,
 }
 
 struct Open {
@@ -113,6 +117,11 @@ impl Doors {
                     (address, open)
                 }
                 Next::Opens { wanted, sockets, served, tls } => {
+                    let gateway = gateway.clone().with_trusted_proxies(&wanted.settings.trusted_proxies);
+                    let gateway = match wanted.log {
+                        Some(log) => gateway.with_access_log(log),
+                        None => gateway,
+                    };
                     let settings = wanted.settings;
                     (settings.listen, Open::new(settings, sockets, served, tls, gateway))
                 }
@@ -172,10 +181,9 @@ impl Open {
         sockets: Sockets,
         served: Vec<Listener>,
         tls: Option<Arc<Tls>>,
-        gateway: &Gateway,
+        gateway: Gateway,
     ) -> Self {
         let (stop, told) = oneshot::channel::<Farewell>();
-        let gateway = gateway.clone().with_trusted_proxies(&settings.trusted_proxies);
         let stopped = async { told.await.unwrap_or_default() };
         let serving = tokio::spawn(gateway::run(served, gateway, stopped));
         Self { settings, sockets, tls, stop, serving }

@@ -21,6 +21,8 @@ pub enum StandaloneError {
     Keys(#[from] KeysError),
     #[error("failed to {0}")]
     Certificate(#[from] CertificateError),
+    #[error("failed to open the access log {}: {source}", path.display())]
+    AccessLog { path: PathBuf, source: std::io::Error },
     #[error("failed to set up TLS: {0}")]
     Tls(String),
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::model::instance::Generation;
 use crate::model::name::ServiceName;
-use crate::model::platform::GatewaySettings;
+use crate::model::platform::{AccessLogTarget, GatewaySettings};
 use crate::model::route::{Access, Methods, Route, RoutePrefix};
 use crate::model::standalone::{
     Configuration, EndpointUrl, Probing, ShutdownSettings, StaticEndpoint, StaticService,
@@ -27,6 +27,7 @@ pub struct RouteLine {
 pub struct Lines {
     pub listen: Vec<SocketAddr>,
     pub admin: Option<SocketAddr>,
+    pub access_log: AccessLogTarget,
     pub routes: Vec<RouteLine>,
 }
 
@@ -66,11 +67,17 @@ impl Lines {
         });
         Ok(Configuration {
             services: services.collect(),
-            listeners: self.listen.iter().map(|&address| GatewaySettings::at(address)).collect(),
+            listeners: self.listen.iter().map(|&address| self.listener(address)).collect(),
             admin: self.admin,
             auth: None,
             shutdown: ShutdownSettings::default(),
         })
+    }
+}
+
+impl Lines {
+    fn listener(&self, address: SocketAddr) -> GatewaySettings {
+        GatewaySettings { access_log: self.access_log.clone(), ..GatewaySettings::at(address) }
     }
 }
 

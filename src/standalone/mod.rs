@@ -3,7 +3,7 @@
 //! The second composition root beside `platform`. [`Running`] holds the parts together: [`doors`]
 //! are the open listeners, [`fleet`] owns what is known of the endpoints and publishes the route
 //! table, [`resolve`] turns host names into addresses, [`health`] asks the endpoints how they are,
-//! [`certificates`] are what listeners prove themselves with, [`tokens`] holds the keys by which
+//! [`access_logs`] are where requests are noted, [`certificates`] are what listeners prove themselves with, [`tokens`] holds the keys by which
 //! callers are known, [`admin`] says how the gateway itself is
 //! ([`status`]). [`lines`] is the configuration in one line, [`difference`] what one changes about
 //! another, [`files`] notices that one was written.
@@ -14,6 +14,7 @@
 //!
 //! It does not read configurations and hears no signals: whoever runs it does.
 
+pub mod access_logs;
 pub mod admin;
 pub mod certificates;
 pub mod difference;

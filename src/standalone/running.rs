@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::access_logs::AccessLogs;
 use super::admin::Admin;
 use super::certificates;
 use super::doors::{Doors, Wanted};
@@ -21,7 +24,7 @@ use super::succession::Succession;
 use super::tokens::{self, Tokens};
 use crate::auth::foreign::ForeignVerifier;
 use crate::gateway::site::SiteService;
-use crate::gateway::{Door, Embedded, Farewell, Gateway, Limits, Site, Workers};
+use crate::gateway::{Body, Door, Embedded, EmbeddedService, Farewell, Gateway, Limits, Site, Workers};
 use crate::model::name::ServiceName;
 use crate::model::platform::GatewaySettings;
 use crate::model::standalone::{Configuration, KeySource, Probing, StaticService};
@@ -51,6 +54,9 @@ pub struct Running {
     tokens: Arc<Tokens>,
     fleet: Arc<Fleet>,
     gateway: Gateway,
+    /// Behind the admin listener.
+    admin_gateway: Gateway,
+    pub(super) logs: AccessLogs,
     pub(super) doors: Doors,
     pub(super) admin: Doors,
     pub(super) succession: Succession,
@@ -80,19 +86,25 @@ impl Running {
         let limits = Limits { shutdown: configuration.shutdown.timeout, ..Limits::default() };
         let (status, tokens) = (Arc::<Status>::default(), Arc::<Tokens>::default());
         let fleet = Arc::new(Fleet::new(limits.clone()));
-        let admin = Admin { status: Arc::clone(&status), fleet: Arc::clone(&fleet) };
-        let embedded = Embedded { public: Vec::new(), internal: Arc::new(admin) };
-        let workers = Workers::start().map_err(StandaloneError::Workers)?;
-        let gateway = Gateway::new(fleet.tables(), Arc::clone(&tokens) as _, embedded)
-            .with_limits(limits)
-            .with_workers(Arc::new(workers));
+        let workers = Arc::new(Workers::start().map_err(StandaloneError::Workers)?);
+        let gateway = |internal: Arc<dyn EmbeddedService>| {
+            let embedded = Embedded { public: Vec::new(), internal };
+            Gateway::new(fleet.tables(), Arc::clone(&tokens) as _, embedded).with_limits(limits.clone())
+        };
+        // Apart from the one that it tells of, or each would keep the other.
+        let public = gateway(Arc::new(Nothing)).with_workers(workers);
+        let (gateway_told_of, status_told) = (public.clone(), Arc::clone(&status));
+        let admin = Admin { gateway: gateway_told_of, status: status_told, fleet: Arc::clone(&fleet) };
+        let admin_gateway = gateway(Arc::new(admin));
         let mut running = Self {
             configuration: configuration.clone(),
             base,
             status,
             tokens,
             fleet,
-            gateway,
+            gateway: public,
+            admin_gateway,
+            logs: AccessLogs::default(),
             doors,
             admin: admin_doors,
             succession,
@@ -127,13 +139,14 @@ impl Running {
         self.look_up().await;
         self.succession.accept().await?;
         self.doors.follow(bound, &self.gateway);
-        self.admin.follow(bound_admin, &self.gateway);
+        self.admin.follow(bound_admin, &self.admin_gateway);
         self.status.follows_another();
         Ok(())
     }
 
     /// A configuration was not good enough to follow.
     pub fn refuse(&self, reason: String) {
+        self.gateway.metrics().configuration_refused();
         self.status.refuses(reason);
     }
 
@@ -185,6 +198,7 @@ impl Running {
         let cut_off = self.doors.close(Farewell::Ends).await;
         // Until now it could be asked how far it is.
         self.admin.close(Farewell::Ends).await;
+        self.logs.flush().await;
         Ended { cut_off }
     }
 
@@ -237,17 +251,20 @@ impl Running {
         }
     }
 
-    async fn listeners(&self, configuration: &Configuration) -> Result<Vec<Wanted>, StandaloneError> {
+    async fn listeners(&mut self, configuration: &Configuration) -> Result<Vec<Wanted>, StandaloneError> {
         let credentials = certificates::load(configuration, self.base.clone()).await?;
-        let settings = configuration.listeners.iter().cloned();
-        let wanted = |(settings, credential)| Wanted { settings, credential };
-        Ok(settings.zip(credentials).map(wanted).collect())
+        let wanted = |(settings, credential): (&GatewaySettings, _)| {
+            let log = self.logs.at(&settings.access_log)?;
+            Ok(Wanted { settings: settings.clone(), credential, log })
+        };
+        configuration.listeners.iter().zip(credentials).map(wanted).collect()
     }
 
     /// What was signed for a time is signed again before that is over.
     async fn renew(&mut self) {
         self.renew_at = Instant::now() + RENEW;
-        let renewed = self.listeners(&self.configuration).await;
+        let configuration = self.configuration.clone();
+        let renewed = self.listeners(&configuration).await;
         match renewed.and_then(|listeners| self.doors.bind(listeners, &Door::Public)) {
             Ok(bound) => self.doors.follow(bound, &self.gateway),
             Err(error) => tracing::warn!(%error, "the gateway keeps its certificates"),
@@ -288,8 +305,19 @@ impl Running {
     }
 }
 
+/// At a public door nothing of the gateway's own answers.
+struct Nothing;
+
+impl EmbeddedService for Nothing {
+    fn call(&self, _: Request<Incoming>) -> BoxFuture<'_, Response<Body>> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        Box::pin(std::future::ready(response))
+    }
+}
+
 fn in_clear(settings: GatewaySettings) -> Wanted {
-    Wanted { settings, credential: None }
+    Wanted { settings, credential: None, log: None }
 }
 
 enum Keys {

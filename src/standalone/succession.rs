@@ -110,10 +110,11 @@ impl Running {
     /// Finishes what clients have begun here, and what those before have not finished yet.
     pub async fn depart(&mut self, mut successor: Successor) -> Ended {
         self.succession.post = None;
-        let Self { doors, admin, succession, .. } = self;
+        let Self { doors, admin, succession, logs, .. } = self;
         let done = async {
             let (cut_off, _) =
                 tokio::join!(doors.close(Farewell::Succeeded), admin.close(Farewell::Succeeded));
+            logs.flush().await;
             if let Some(predecessor) = &succession.predecessor {
                 predecessor.gone().await;
             }

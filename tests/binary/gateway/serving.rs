@@ -1,9 +1,10 @@
 //! What comes in goes to the right endpoint.
 
 use super::backend::Backend;
-use super::{TestGateway, address_after, service};
+use super::{SOON, TestGateway, address_after, service};
 use crate::harness::http::get;
 use crate::harness::msctl::Msctl;
+use crate::harness::wait::until;
 
 #[test]
 fn routes_of_the_command_line_are_served_without_their_prefix() {
@@ -47,7 +48,11 @@ fn the_admin_listener_says_how_the_gateway_is() {
     assert_eq!(routes["routes"][0]["path"], "/svc");
     assert_eq!(routes["endpoints"][0]["instance"], "svc.v1.1");
     let metrics = get(&format!("http://{}/metrics", gateway.admin)).body;
-    assert!(metrics.contains("config_generation 1\n"), "{metrics}");
+    assert!(metrics.contains("msctl_config_generation "), "{metrics}");
+    assert_eq!(gateway.get("/svc/x").status, 200);
+    let counted = || get(&format!("http://{}/metrics", gateway.admin)).body.contains("service=\"svc\"");
+    until(SOON, "the request in the metrics", || counted().then_some(()));
+    until(SOON, "its line", || gateway.running().stdout().contains("\"path\":\"/svc/x\"").then_some(()));
     assert_eq!(get(&format!("http://{}/elsewhere", gateway.admin)).status, 404);
     assert_eq!(gateway.get("/healthz").status, 404, "it is not for clients");
 }
