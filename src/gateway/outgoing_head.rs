@@ -2,13 +2,15 @@
 //!
 //! Until then a head is in one form, whatever the client spoke: origin-form, with `Host`.
 
-use http::header::{CONNECTION, HOST, TE};
+use http::header::{CONNECTION, COOKIE, Entry, HOST, TE};
 use http::uri::{Authority, Parts, Scheme};
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderValue, Request, Uri};
 
-/// `TE` concerns the connection, so `Connection` names it (RFC 9110, section 10.1.4).
+/// Clients of HTTP/2 may send a cookie header for each cookie; HTTP/1.1 has one (RFC 9113, section
+/// 8.2.3). `TE` concerns the connection, so `Connection` names it (RFC 9110, section 10.1.4).
 pub(super) fn for_http1<B>(mut request: Request<B>) -> Request<B> {
     let headers = request.headers_mut();
+    join_cookies(headers);
     if headers.contains_key(TE) {
         headers.append(CONNECTION, HeaderValue::from_static("te"));
     }
@@ -32,9 +34,29 @@ fn absolute(uri: &Uri, host: Option<&HeaderValue>) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+fn join_cookies(headers: &mut HeaderMap) {
+    let Entry::Occupied(mut cookies) = headers.entry(COOKIE) else { return };
+    if cookies.iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = cookies.iter().map(HeaderValue::as_bytes).collect();
+    // Values that were valid one by one are so together.
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        cookies.insert(joined);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cookie_crumbs_become_one_header() {
+        let request = Request::get("/").header(COOKIE, "a=1").header(COOKIE, "b=2; c=3");
+        let request = for_http1(request.body(()).unwrap());
+        let cookies: Vec<_> = request.headers().get_all(COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=1; b=2; c=3"]);
+    }
 
     #[test]
     fn the_host_becomes_the_authority() {

@@ -47,12 +47,13 @@ enum Form {
     Connect,
 }
 
-/// Makes an extended CONNECT for a WebSocket what it would be in HTTP/1.1. Any other CONNECT stays
-/// what it is.
+/// Makes an extended CONNECT that opens a WebSocket what it would be in HTTP/1.1. Any other CONNECT
+/// stays what it is.
 pub(super) fn translate<B>(request: &mut Request<B>) {
     let asked = request.version() == Version::HTTP_2
         && request.method() == Method::CONNECT
-        && request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == WEBSOCKET);
+        && request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == WEBSOCKET)
+        && has_known_version(request.headers());
     if asked {
         *request.method_mut() = Method::GET;
         set_headers(request.headers_mut());
@@ -86,9 +87,13 @@ fn is_handshake<B>(request: &Request<B>) -> bool {
         && has_token(headers, &CONNECTION, "upgrade")
         && has_token(headers, &UPGRADE, WEBSOCKET)
         && headers.contains_key(SEC_WEBSOCKET_KEY)
-        && headers.get(SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13")
+        && has_known_version(headers)
         && !headers.contains_key(TRANSFER_ENCODING)
         && headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
+}
+
+fn has_known_version(headers: &HeaderMap) -> bool {
+    headers.get(SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13")
 }
 
 /// The headers that switch protocols, which are hop by hop and were removed with the others.
