@@ -13,7 +13,8 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::wire::{Change, Message, Refusal, RouteRow};
+use super::wire::{Change, Message, Refusal, RouteRow, TrafficReport};
+use crate::model::explanation::{Explanation, Question};
 use crate::model::status::PlatformStatus;
 
 /// How long the platform process has to begin its answer. Streams begin at once.
@@ -79,6 +80,16 @@ impl Client {
 
     pub async fn routes(&self) -> Result<Vec<RouteRow>, ClientError> {
         self.document("/v1/routes").await
+    }
+
+    pub async fn traffic(&self) -> Result<TrafficReport, ClientError> {
+        self.document("/v1/traffic").await
+    }
+
+    /// Which way a request would take.
+    pub async fn explain(&self, question: &Question) -> Result<Result<Explanation, Refusal>, ClientError> {
+        let body = serde_json::to_vec(question).map_err(|error| self.broken(&error))?;
+        self.read(self.send(Method::POST, "/v1/routes/explain", body.into()).await?).await
     }
 
     /// The text of the plan that applying the manifest would carry out now.

@@ -7,4 +7,6 @@ pub mod client;
 pub mod server;
 pub mod wire;
 
-pub use wire::{Change, Control, Message, Refusal, RouteRow};
+pub use wire::{
+    Change, Control, Message, Refusal, RouteRow, RouteTraffic, ServiceTraffic, Traffic, TrafficReport,
+};

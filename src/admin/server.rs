@@ -17,6 +17,7 @@ use tokio::net::UnixListener;
 
 use super::wire::{Change, Control, Message};
 use crate::model::event::Event;
+use crate::model::explanation::Question;
 
 type Shared = Arc<dyn Control>;
 
@@ -56,6 +57,9 @@ fn router(control: Shared) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/routes", get(routes))
+        .route("/v1/routes/explain", post(explain))
+        .route("/v1/traffic", get(traffic))
+        .route("/metrics", get(metrics))
         .route("/v1/events", get(events))
         .route("/v1/plan", post(plan))
         .route("/v1/changes", post(change))
@@ -69,6 +73,19 @@ async fn status(State(control): State<Shared>) -> Response {
 
 async fn routes(State(control): State<Shared>) -> Response {
     Json(control.routes().await).into_response()
+}
+
+async fn explain(State(control): State<Shared>, Json(question): Json<Question>) -> Response {
+    Json(control.explain(question).await).into_response()
+}
+
+async fn traffic(State(control): State<Shared>) -> Response {
+    Json(control.traffic().await).into_response()
+}
+
+async fn metrics(State(control): State<Shared>) -> Response {
+    let (kind, text) = control.metrics().await;
+    ([(http::header::CONTENT_TYPE, kind)], text).into_response()
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,8 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Event;
+use crate::model::explanation::{Explanation, Question};
+use crate::model::histogram::Durations;
 use crate::model::outcome::Outcome;
 use crate::model::status::PlatformStatus;
 
@@ -54,6 +56,83 @@ pub struct RouteRow {
     pub service: String,
     /// Endpoints that take requests now; `None` when the platform is not up.
     pub ready: Option<usize>,
+    /// Whether they take requests or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<usize>,
+    /// What was counted of it since the platform is up; `None` when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
+}
+
+/// What was counted of a route, or of several together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    pub requests: u64,
+    /// Of these, answered with 5xx.
+    pub errors: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub durations: Durations,
+}
+
+impl Traffic {
+    /// What came since `earlier`; all of it if the counters began anew in between.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        if self.requests < earlier.requests {
+            return *self;
+        }
+        Self {
+            requests: self.requests - earlier.requests,
+            errors: self.errors.saturating_sub(earlier.errors),
+            bytes_in: self.bytes_in.saturating_sub(earlier.bytes_in),
+            bytes_out: self.bytes_out.saturating_sub(earlier.bytes_out),
+            durations: self.durations.since(&earlier.durations),
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            errors: self.errors + other.errors,
+            bytes_in: self.bytes_in + other.bytes_in,
+            bytes_out: self.bytes_out + other.bytes_out,
+            durations: self.durations.and(&other.durations),
+        }
+    }
+}
+
+/// All that was counted up to a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficReport {
+    /// Since the platform is up, in milliseconds.
+    pub at_ms: u64,
+    pub services: Vec<ServiceTraffic>,
+    /// Requests that led to no service.
+    pub unrouted: Traffic,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceTraffic {
+    pub service: String,
+    pub in_flight: usize,
+    pub ready: usize,
+    pub endpoints: usize,
+    pub routes: Vec<RouteTraffic>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteTraffic {
+    /// Its path; `calls` is what other services ask for.
+    pub route: String,
+    /// Where it names some.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub methods: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hosts: String,
+    pub traffic: Traffic,
 }
 
 /// What a running platform does for whoever may open its admin socket.
@@ -61,6 +140,11 @@ pub struct RouteRow {
 pub trait Control: Send + Sync {
     async fn status(&self) -> PlatformStatus;
     async fn routes(&self) -> Vec<RouteRow>;
+    async fn traffic(&self) -> TrafficReport;
+    /// What the gateway counts, as Prometheus reads it, and what kind of text that is.
+    async fn metrics(&self) -> (&'static str, String);
+    /// Which way a request would take. `None` where the question makes no sense, with the reason.
+    async fn explain(&self, question: Question) -> Result<Explanation, Refusal>;
     /// The text of the plan that applying the manifest would carry out now.
     async fn plan(&self, services: Option<BTreeSet<String>>) -> Result<String, Refusal>;
     /// Makes a change; returns once it is done or has failed.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::{
-    check, describe, doctor, down, exec, gateway, logs, new, ps, routes, scale, shell, tls, token, up, user,
+    check, describe, doctor, down, exec, gateway, logs, new, ps, routes, scale, shell, tls, token, top, up,
+    user,
 };
 use crate::model::exit::ExitCode;
 use crate::ops::{Context, OpsError};
@@ -79,6 +80,8 @@ pub enum Command {
     Describe(describe::Args),
     /// Show what the gateway answers to
     Routes(routes::Args),
+    /// Show what the gateway is doing right now
+    Top(top::Args),
     /// Show what services print
     Logs(logs::Args),
     /// Run more or fewer instances of services
@@ -150,7 +153,8 @@ async fn dispatch(command: Command, context: &Context, printer: &Printer) -> Res
         Command::Down(args) => down::run(&args, context, printer).await,
         Command::Ps(args) => ps::run(&args, context, printer).await,
         Command::Describe(args) => describe::run(&args, context, printer).await,
-        Command::Routes(args) => routes::run(&args, context, printer).await,
+        Command::Routes(args) => routes::run(args, context, printer).await,
+        Command::Top(args) => top::run(&args, context, printer).await,
         Command::Logs(args) => logs::run(args, context, printer).await,
         Command::Scale(args) => scale::run_scale(args, context, printer).await,
         Command::Restart(args) => scale::run_restart(args, context, printer).await,

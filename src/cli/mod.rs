@@ -22,6 +22,7 @@ mod shell;
 mod signals;
 mod tls;
 mod token;
+mod top;
 mod up;
 mod user;
 mod values;

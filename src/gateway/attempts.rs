@@ -17,6 +17,7 @@ use super::access_log::Record;
 use super::exchange::{Answer, ExchangeError, Unanswered, Watched, exchange};
 use super::grpc;
 use super::informational::Early;
+use super::metrics::RetryReason;
 use super::patience::Patience;
 use super::policy::balance::Tried;
 use super::policy::breaker::Outcome;
@@ -26,6 +27,7 @@ use super::problem::Problem;
 use super::proxied_body::OnDeadline;
 use super::proxy::{Answered, Gateway};
 use super::table::{Preference, RouteTable, Service};
+use super::trace_context::TraceContext;
 use super::upload::{self, RequestBody, UploadState};
 use super::upstream::Lease;
 use super::verdict;
@@ -67,6 +69,7 @@ impl Gateway {
         let call = grpc::Call::of(request.headers());
         let on_deadline = OnDeadline::of(call.as_ref());
         let (mut request, watched) = self.watched(asking, request, call.as_ref());
+        record.uploads(watched.upload.as_ref());
         let (mut tried, mut number) = (Tried::NOBODY, 1);
         let mut _retry: Option<Retry<'_>> = None;
         let mut setback = None;
@@ -74,7 +77,9 @@ impl Gateway {
             // Where nobody is left to ask, what went wrong before is still the reason.
             let tally = self.attempt(asking, &mut tried, request, &watched, record).await;
             let tally = tally.map_err(|problem| setback.take().unwrap_or(problem))?;
-            let retry = tally.failure().and_then(|failed| asking.retry(failed, number));
+            let failed = tally.failure();
+            let reason = failed.as_ref().map(|(failure, ..)| reason(failure));
+            let retry = failed.and_then(|failed| asking.retry(failed, number));
             let (lease, answer, again) = match (tally.result, &retry) {
                 (Ok(answer), None) => (tally.lease, Ok((answer.response, answer.connection)), None),
                 (Ok(answer), Some(_)) => {
@@ -90,11 +95,15 @@ impl Gateway {
                 return Ok(Answered { response, connection, watched, on_deadline, lease });
             };
             _retry = retry;
+            if let Some(reason) = reason {
+                record.tries().again(reason);
+            }
             setback = answer.map_err(|error| asking.explain(&error)).err();
             drop(lease);
             sleep(backoff(number, fastrand::u64(..))).await;
             number += 1;
             request = again;
+            TraceContext::renew(request.headers_mut());
             request.headers_mut().insert(X_MSCTL_ATTEMPT, HeaderValue::from(number));
         }
     }
@@ -135,7 +144,7 @@ impl Gateway {
         let lease = self.enter(&asking.visit.table, &service.name, asking.preference, tried).await?;
         tried.add(&**lease.upstream());
         record.goes_to(lease.upstream());
-        let result = exchange(&lease, request, watched).await;
+        let result = exchange(&lease, request, watched, record.tries()).await;
         let outcome = match &result {
             Ok(answer) => Some(verdict::of_status(answer.response.status())),
             Err(failed) => verdict::of_error(&failed.error),
@@ -224,7 +233,13 @@ impl<'r> Asking<'r> {
         let failed =
             Failed { method: &self.method, failure, written, body, tries: number, asked: self.asked };
         match retry::decide(&failed, policy) {
-            Decision::Again => self.service.state().load.retry(policy),
+            Decision::Again => {
+                let right = self.service.state().load.retry(policy);
+                if right.is_none() {
+                    self.service.stats().budget_exhausted.increment();
+                }
+                right
+            }
             Decision::Final(_) => None,
         }
     }
@@ -234,6 +249,15 @@ impl<'r> Asking<'r> {
         let service = &self.service.name;
         tracing::warn!(%request_id, %service, error = chain(error), "request failed");
         problem_of(error, service, self.policy)
+    }
+}
+
+fn reason(failure: &Failure) -> RetryReason {
+    match failure {
+        Failure::Connect => RetryReason::Connect,
+        Failure::Late => RetryReason::Late,
+        Failure::Status { .. } => RetryReason::Status,
+        Failure::Reset | Failure::Other => RetryReason::Reset,
     }
 }
 

@@ -10,8 +10,9 @@ use std::sync::{Arc, LazyLock};
 use http::Method;
 
 use super::door::{Door, Embedded, EmbeddedService};
+use super::metrics::RouteStats;
 use super::problem::Problem;
-use super::routes::{Resolution, Rule};
+use super::routes::{Resolution, Rule, Witness};
 use super::table::{Host, RouteTable, Service};
 use crate::model::name::ServiceName;
 use crate::model::traffic::RoutePolicy;
@@ -34,6 +35,14 @@ pub(super) enum Way {
 static CALL: LazyLock<RoutePolicy> = LazyLock::new(RoutePolicy::default);
 
 impl Way {
+    /// Where a request that goes to `service` this way is counted.
+    pub(super) fn stats<'w>(&'w self, service: &'w Service) -> &'w Arc<RouteStats> {
+        match self {
+            Self::Route(rule) => &rule.stats,
+            Self::Call => &service.calls_stats,
+        }
+    }
+
     pub(super) fn policy(&self) -> &RoutePolicy {
         match self {
             Self::Route(rule) => &rule.policy,
@@ -97,16 +106,24 @@ pub(super) fn caller(
 }
 
 fn by_route(asked: Asked<'_>, table: &RouteTable) -> Result<Destination, Problem> {
+    let rule = rule(asked, table, &mut ())?;
+    let service = Arc::clone(table.service(&rule.service).ok_or(Problem::NoRoute)?);
+    Ok(Destination::Service { service, way: Way::Route(Arc::clone(rule)) })
+}
+
+/// The rule that a client's request takes.
+pub(super) fn rule<'t>(
+    asked: Asked<'_>,
+    table: &'t RouteTable,
+    witness: &mut impl Witness,
+) -> Result<&'t Arc<Rule>, Problem> {
     let resolution = match table.public_site(asked.host) {
-        Host::Service(service) => service.routes.resolve(asked.path, asked.method),
-        Host::Platform => table.resolve(asked.host, asked.path, asked.method),
+        Host::Service(service) => service.routes.resolve_before(asked.path, asked.method, witness),
+        Host::Platform => table.resolve(asked.host, asked.path, asked.method, witness),
         Host::Unknown => return Err(Problem::NoHost),
     };
     match resolution {
-        Resolution::Found(rule) => {
-            let service = Arc::clone(table.service(&rule.service).ok_or(Problem::NoRoute)?);
-            Ok(Destination::Service { service, way: Way::Route(Arc::clone(rule)) })
-        }
+        Resolution::Found(rule) => Ok(rule),
         Resolution::Method(allowed) => Err(Problem::Method { allowed: list(allowed) }),
         Resolution::Ambiguous => Err(Problem::PathAmbiguous),
         Resolution::NotFound => Err(Problem::NoRoute),

@@ -84,12 +84,15 @@ pub struct Embedded {
 
 impl Embedded {
     pub(super) fn at_public(&self, path: &str) -> Option<Arc<dyn EmbeddedService>> {
-        let covers = |prefix: &RoutePrefix| {
-            let mut segments = matched_segments(path);
-            prefix.segments().all(|expected| segments.next() == Some(expected))
-        };
-        self.public.iter().find(|(prefix, _)| covers(prefix)).map(|(_, handler)| Arc::clone(handler))
+        let found = self.public.iter().find(|(prefix, _)| covers(prefix, path));
+        found.map(|(_, handler)| Arc::clone(handler))
     }
+}
+
+/// Whether a path is at or below a prefix, by whole segments.
+pub(super) fn covers(prefix: &RoutePrefix, path: &str) -> bool {
+    let mut segments = matched_segments(path);
+    prefix.segments().all(|expected| segments.next() == Some(expected))
 }
 
 impl fmt::Debug for Embedded {

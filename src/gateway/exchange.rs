@@ -16,10 +16,13 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::access_log::Tries;
 use super::connection::{Age, ConnectError, Connection, Failed};
 use super::informational::Early;
+use super::metrics::RetryReason;
 use super::patience::{LazyTimer, Patience};
 use super::policy::retry::{RequestBody as Replay, Written, is_idempotent};
+use super::trace_context::TraceContext;
 use super::upload::{RequestBody, Upload, UploadState};
 use super::upstream::Lease;
 use crate::model::traffic::UpstreamProtocol;
@@ -96,31 +99,36 @@ pub(super) async fn exchange(
     lease: &Lease,
     request: Request<RequestBody>,
     watched: &Watched,
+    tries: &mut Tries,
 ) -> Result<Answer, Unanswered> {
-    let mut connection = match lease.connection(watched.protocol).await {
+    tries.begin();
+    let mut connection = match tries.connected(lease.connection(watched.protocol).await) {
         Ok(connection) => connection,
         Err(error) => return Err(Unanswered::unsent(error, request)),
     };
     let spare = Spare::of(&request, watched, connection.age);
     let failed = match watched.send(&mut connection, request).await? {
-        Ok(response) => return Ok(Answer { response, connection, spare }),
+        Ok(response) => return Ok(Answer { response: tries.answered(response), connection, spare }),
         Err(failed) => failed,
     };
     if is_of_the_connection(failed.error()) {
         connection.retire();
     }
-    let again = match spare.again(failed) {
+    let mut again = match spare.again(failed) {
         Ok(again) => again,
         Err((error, again)) => return Err(Unanswered { error: watched.blame(error), again }),
     };
+    TraceContext::renew(again.headers_mut());
+    tries.again(RetryReason::Stale);
+    tries.begin();
     drop(connection);
-    let mut connection = match lease.another(watched.protocol).await {
+    let mut connection = match tries.connected(lease.another(watched.protocol).await) {
         Ok(connection) => connection,
         Err(error) => return Err(Unanswered::unsent(error, again)),
     };
     let spare = Spare::of(&again, watched, connection.age);
     match watched.send(&mut connection, again).await? {
-        Ok(response) => Ok(Answer { response, connection, spare }),
+        Ok(response) => Ok(Answer { response: tries.answered(response), connection, spare }),
         Err(failed) => Err(watched.blame(failed.into_error()).into()),
     }
 }

@@ -3,17 +3,20 @@
 //! A request passes named phases, one small function each, told in `proxy`: look at the message
 //! (`message`, [`path`]), find the `destination` behind the [`door`] ([`table`], [`routes`]), check
 //! the caller (`guard`), rewrite the head (`visit`, `headers`), pick an instance ([`policy::balance`]) and enter
-//! it ([`upstream`]), exchange (`exchange`, `tunnel`), record (`access_log`).
+//! it ([`upstream`]), exchange (`exchange`, `tunnel`), record ([`access_log`], [`metrics`]).
 //!
 //! It does NOT know where instances come from, who signs tokens, or that containers exist: it is
 //! given a `watch::Receiver<Arc<RouteTable>>`, a `TokenVerifier` and the embedded handlers. It
 //! serves the sockets that it is given ([`listen`](listen()) opens one) and stops when it is told to
 //! ([`server::run`]).
 
+pub mod access_log;
 pub mod body;
 pub mod door;
+pub mod explain;
 pub mod limits;
 pub mod listen;
+pub mod metrics;
 pub mod server;
 pub mod site;
 pub mod table;
@@ -24,7 +27,6 @@ pub mod path;
 pub mod policy;
 pub mod routes;
 
-mod access_log;
 mod activity;
 mod attempts;
 mod client;
@@ -38,6 +40,7 @@ mod destination;
 mod error_page;
 mod exchange;
 mod finish;
+mod flag;
 mod forwarded;
 mod grpc;
 mod guard;
@@ -61,6 +64,7 @@ mod request_id;
 mod service_state;
 mod throttle;
 mod to_tls;
+mod trace_context;
 mod tunnel;
 mod tunnel_end;
 mod upload;
@@ -72,11 +76,14 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+pub use access_log::AccessLog;
 pub use body::Body;
 pub use connections::ConnectionCounts;
 pub use door::{Door, Embedded, EmbeddedService, Listener};
+pub use explain::explain;
 pub use limits::Limits;
 pub use listen::{ListenOptions, listen};
+pub use metrics::Metrics;
 pub use parting::Farewell;
 pub use proxy::Gateway;
 pub use server::{Stopped, run};

@@ -93,6 +93,11 @@ impl Pool {
         self.lock().close();
     }
 
+    /// Connections that wait for a request.
+    pub(super) fn idle_count(&self) -> usize {
+        self.lock().idle.len()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
     }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::access_log::{Record, Recorded};
+use super::access_log::{AccessLog, Observer, Record, Recorded};
 use super::attempts::{self, Asking};
 use super::body::Body;
 use super::client::Remote;
@@ -26,6 +26,7 @@ use super::guard;
 use super::headers::{self, X_REQUEST_ID};
 use super::limits::Limits;
 use super::message::{self, Authority};
+use super::metrics::{Metrics, Sight};
 use super::path;
 use super::policy::budget::Full;
 use super::problem::Problem;
@@ -57,6 +58,7 @@ pub struct Gateway {
     workers: Option<Arc<Workers>>,
     trusted_proxies: Arc<[Network]>,
     connections: Arc<Connections>,
+    observer: Arc<Observer>,
 }
 
 /// One connection of a client, as its requests see it.
@@ -100,6 +102,7 @@ impl Gateway {
         verifier: Arc<dyn TokenVerifier>,
         embedded: Embedded,
     ) -> Self {
+        let observer = Arc::new(Observer { metrics: Arc::clone(routes.borrow().metrics()), log: None });
         Self {
             routes,
             verifier,
@@ -108,7 +111,15 @@ impl Gateway {
             workers: None,
             trusted_proxies: Arc::default(),
             connections: Arc::default(),
+            observer,
         }
+    }
+
+    /// Notes every request there.
+    #[must_use]
+    pub fn with_access_log(self, log: AccessLog) -> Self {
+        let metrics = Arc::clone(self.metrics());
+        Self { observer: Arc::new(Observer { metrics, log: Some(log) }), ..self }
     }
 
     #[must_use]
@@ -142,6 +153,32 @@ impl Gateway {
         &self.connections
     }
 
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.observer.metrics
+    }
+
+    /// What can be seen of it from outside.
+    pub fn sight(&self) -> Sight {
+        Sight {
+            routes: self.routes.clone(),
+            observer: Arc::clone(&self.observer),
+            connections: Arc::clone(&self.connections),
+        }
+    }
+
+    pub(super) fn observer(&self) -> &Arc<Observer> {
+        &self.observer
+    }
+
+    pub fn access_log(&self) -> Option<&AccessLog> {
+        self.observer.log.as_ref()
+    }
+
+    /// The table that requests are routed by now.
+    pub fn table(&self) -> Arc<RouteTable> {
+        Arc::clone(&self.routes.borrow())
+    }
+
     pub(super) fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
@@ -156,8 +193,9 @@ impl Gateway {
             tunnel::translate(&mut request);
         }
         let busy = session.activity.begin();
-        let mut record = Record::begin(&request, session.door.label(), session.client, busy);
+        let mut record = Record::begin(&request, session.door.label(), session.client, busy, &self.observer);
         let remote = self.remote(session, request.headers());
+        record.is_of_client(remote.client);
         let trust = if session.door.is_inside() || remote.is_proxied { Trust::Inside } else { Trust::Nobody };
         let id = request_id::choose(request.headers().get(X_REQUEST_ID), trust);
         record.has_id(&id);
@@ -166,7 +204,7 @@ impl Gateway {
         let call = grpc::Call::of(request.headers());
         let answer = self.answer(session, remote, request, &id, &mut record, &mut finish).await;
         let response = answer.unwrap_or_else(|problem| {
-            record.fails_with(problem.code());
+            record.fails_with(&problem);
             match &call {
                 Some(call) => grpc::response(&problem, call),
                 None => problem.response(&id, wants),
@@ -194,6 +232,7 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         message::check(&parts, session.activity.take_framing(), &self.limits)?;
         let authority = message::authority(&parts)?;
+        record.is_for_host(&authority.value);
         session.admits(&authority)?;
         let uri = parts.uri.clone();
         let path = path::normalise(uri.path())?;
@@ -207,8 +246,9 @@ impl Gateway {
         let asked =
             Asked { host: &authority.host(), path: &path, method: &parts.method, caller: caller.as_ref() };
         let destination = destination::find(&session.door, asked, &table, &self.embedded)?;
-        let version = parts.version;
-        let visit = Visit { session, remote, version, table, authority, path: &path, request_id, caller };
+        let (version, trace) = (parts.version, record.trace());
+        let visit =
+            Visit { session, remote, version, table, authority, path: &path, request_id, trace, caller };
         let request = Request::from_parts(parts, body);
         match destination {
             Destination::Embedded(handler) => visit.embedded(&*handler, request, record).await,
@@ -262,6 +302,7 @@ impl Gateway {
         mut request: Request<Incoming>,
         record: &mut Record,
     ) -> Result<Response<Body>, Problem> {
+        record.takes(way.stats(service));
         let policy = way.policy();
         message::check_length(request.headers(), policy.max_body.bytes())?;
         let principal = self.principal(way, &request, &visit.authority)?;

@@ -107,6 +107,7 @@ mod tests {
     use http::StatusCode;
     use http_body_util::BodyExt;
 
+    use crate::gateway::flag::Flag;
     use crate::gateway::policy::limiter::{Answer, Verdict};
     use crate::model::name::ServiceName;
 
@@ -127,27 +128,27 @@ mod tests {
         problem.response(&HeaderValue::from_static("id-1"), wants)
     }
 
-    fn check(problem: &Problem, status: u16, code: &str, retryable: bool) {
+    fn check(problem: &Problem, status: u16, code: &str, flag: &str, retryable: bool) {
         let response = answer(problem, Wants::Document);
         assert_eq!(response.status(), StatusCode::from_u16(status).unwrap(), "{problem:?}");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
-        assert_eq!(problem.code(), code, "{problem:?}");
+        assert_eq!((problem.code(), Flag::of(problem).as_str()), (code, flag), "{problem:?}");
         assert_eq!(problem.is_retryable(), retryable, "{problem:?}");
     }
 
     #[test]
-    fn each_kind_of_limit_has_its_status_and_code() {
-        check(&Problem::RateLimited(refused()), 429, "rate_limited", true);
-        check(&Problem::ConcurrencyFull { service: order() }, 503, "too_many_in_flight", true);
+    fn each_kind_of_limit_has_its_status_code_and_flag() {
+        check(&Problem::RateLimited(refused()), 429, "rate_limited", "RL", true);
+        check(&Problem::ConcurrencyFull { service: order() }, 503, "too_many_in_flight", "UO", true);
         let open = Problem::BreakerOpen { service: order(), retry_after: Duration::from_secs(3) };
-        check(&open, 503, "circuit_open", true);
-        check(&Problem::Overloaded, 503, "gateway_overloaded", true);
-        check(&Problem::Draining, 503, "gateway_stopping", true);
-        check(&Problem::TotalLate { service: order() }, 504, "total_timeout", false);
-        check(&Problem::AnswerLate { service: order() }, 504, "upstream_timeout", false);
-        check(&Problem::Loop, 508, "loop_detected", false);
-        check(&Problem::Misdirected, 421, "misdirected", true);
-        check(&Problem::Internal, 500, "internal", false);
+        check(&open, 503, "circuit_open", "CB", true);
+        check(&Problem::Overloaded, 503, "gateway_overloaded", "OM", true);
+        check(&Problem::Draining, 503, "gateway_stopping", "DR", true);
+        check(&Problem::TotalLate { service: order() }, 504, "total_timeout", "DT", false);
+        check(&Problem::AnswerLate { service: order() }, 504, "upstream_timeout", "UT", false);
+        check(&Problem::Loop, 508, "loop_detected", "LD", false);
+        check(&Problem::Misdirected, 421, "misdirected", "DPE", true);
+        check(&Problem::Internal, 500, "internal", "IN", false);
     }
 
     #[test]

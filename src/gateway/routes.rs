@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::path::{is_ambiguous, literal_segments, matched_segments};
+use super::metrics::RouteStats;
+use super::path::{self, is_ambiguous, literal_segments, matched_segments};
 use super::service_state::SharedLimiter;
 use crate::model::name::ServiceName;
 use crate::model::route::{Access, Methods, RoutePrefix};
@@ -45,6 +46,7 @@ pub struct Rule {
     pub policy: RoutePolicy,
     /// Where the policy has a rate limit.
     pub limiter: Option<SharedLimiter>,
+    pub(super) stats: Arc<RouteStats>,
 }
 
 /// What a path and a method lead to.
@@ -57,6 +59,27 @@ pub enum Resolution<'t> {
     /// rules: nobody knows which of them the service would mean.
     Ambiguous,
     NotFound,
+}
+
+/// Who looks on while a path is resolved, to tell about it.
+pub(super) trait Witness {
+    /// These rules share a prefix that leads along the path; whether one of them covers all of it.
+    fn passes(&mut self, rules: &[Arc<Rule>], covers: bool);
+}
+
+/// Nobody does.
+impl Witness for () {
+    fn passes(&mut self, _: &[Arc<Rule>], _: bool) {}
+}
+
+impl Forwarded {
+    /// What the service sees of a path, and what is cut off.
+    pub(super) fn of(self, path: &str) -> (&str, Option<&str>) {
+        match self {
+            Self::Whole => (path, None),
+            Self::Without(count) => (path::without_prefix(path, count), Some(path::prefix(path, count))),
+        }
+    }
 }
 
 /// Rules by the segments of their prefixes.
@@ -72,7 +95,7 @@ struct Node {
 }
 
 impl Rule {
-    fn takes(&self, method: &Method) -> bool {
+    pub(super) fn takes(&self, method: &Method) -> bool {
         let Methods::Only(methods) = &self.methods else { return true };
         // RFC 9110, section 9.3.2: HEAD is GET without the content.
         methods.contains(method.as_str()) || (method == Method::HEAD && methods.contains("GET"))
@@ -92,9 +115,18 @@ impl PathTree {
 
     /// `path` is in normal form.
     pub fn resolve(&self, path: &str, method: &Method) -> Resolution<'_> {
-        let rules = self.longest(matched_segments(path));
+        self.resolve_before(path, method, &mut ())
+    }
+
+    pub(super) fn resolve_before(
+        &self,
+        path: &str,
+        method: &Method,
+        witness: &mut impl Witness,
+    ) -> Resolution<'_> {
+        let rules = self.longest(matched_segments(path), witness);
         if is_ambiguous(path) {
-            let literal = self.longest(literal_segments(path));
+            let literal = self.longest(literal_segments(path), witness);
             if !literal.is_empty() && !std::ptr::eq(literal, rules) {
                 return Resolution::Ambiguous;
             }
@@ -102,12 +134,18 @@ impl PathTree {
         choose(rules, method)
     }
 
-    fn longest<'s>(&self, segments: impl Iterator<Item = &'s str>) -> &[Arc<Rule>] {
+    fn longest<'s>(
+        &self,
+        segments: impl Iterator<Item = &'s str>,
+        witness: &mut impl Witness,
+    ) -> &[Arc<Rule>] {
         let mut segments = segments.peekable();
         let mut node = &self.root;
         let mut best: &[Arc<Rule>] = &[];
         loop {
-            if node.covers(segments.peek().is_none()) {
+            let covers = node.covers(segments.peek().is_none());
+            witness.passes(&node.rules, covers);
+            if covers {
                 best = &node.rules;
             }
             match segments.next().and_then(|segment| node.children.get(segment)) {
@@ -157,6 +195,7 @@ mod tests {
             hosts: BTreeSet::new(),
             policy: RoutePolicy::default(),
             limiter: None,
+            stats: Arc::default(),
         })
     }
 

@@ -232,7 +232,7 @@ async fn answer(gateway: &Gateway, session: &Session, request: Request<Incoming>
     let version = request.version();
     session.activity.hears(version);
     let mut response = match *session.door {
-        Door::Redirect { port } => to_tls::answer(session, port, request),
+        Door::Redirect { port } => to_tls::answer(gateway, session, port, request),
         _ => gateway.handle(session, request).await,
     };
     session.activity.answers().await;

@@ -11,10 +11,11 @@ use std::time::Instant;
 
 use http::Method;
 
+use super::metrics::{Metrics, RouteName, RouteReading, RouteStats, ServiceStats};
 use super::policy::balance::{self, Choice, Tried};
 use super::policy::budget::Full;
 use super::policy::canary::{self, Subset};
-use super::routes::{Forwarded, PathTree, Reach, Resolution, Rule};
+use super::routes::{Forwarded, PathTree, Reach, Resolution, Rule, Witness};
 use super::service_state::{Permit, ServiceState};
 use super::site::{Domain, Site, SiteService};
 use super::throttle::Asker;
@@ -33,6 +34,7 @@ pub struct RouteTable {
     /// Who calls from where. An address that several services share says nothing.
     sources: HashMap<IpAddr, Option<ServiceName>>,
     rows: Vec<RouteRow>,
+    metrics: Arc<Metrics>,
 }
 
 /// `.store.localhost` and `.store.internal`.
@@ -64,6 +66,10 @@ pub(super) struct Service {
     /// What the instances that are not ready are doing, for people.
     waiting: String,
     state: Arc<ServiceState>,
+    /// Where the calls of other services are counted.
+    pub(super) calls_stats: Arc<RouteStats>,
+    /// How many instances there are, in any state.
+    pub(super) endpoints: usize,
 }
 
 /// What a request has to say about where it goes.
@@ -75,7 +81,7 @@ pub(super) struct Preference {
 }
 
 /// One line of `msctl routes`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RouteRow {
     pub host: Option<String>,
     pub prefix: RoutePrefix,
@@ -84,6 +90,14 @@ pub struct RouteRow {
     pub service: ServiceName,
     pub ready: usize,
     pub endpoints: usize,
+    pub(super) stats: Arc<RouteStats>,
+}
+
+impl RouteRow {
+    /// What was counted of it.
+    pub fn reading(&self) -> RouteReading {
+        self.stats.reading()
+    }
 }
 
 /// What a host name stands for.
@@ -105,7 +119,9 @@ impl RouteTable {
         for described in &site.services {
             let endpoints = catalog.services.get(&described.name).map_or(&[][..], Vec::as_slice);
             let state = upstreams.service(&described.name);
-            let rules: Vec<_> = described.routes.iter().map(|route| rule(described, route, &state)).collect();
+            let metrics = upstreams.metrics();
+            let rules: Vec<_> =
+                described.routes.iter().map(|route| rule(described, route, &state, metrics)).collect();
             for rule in &rules {
                 rows.push(row(rule, endpoints, None));
                 if rule.hosts.is_empty() {
@@ -115,7 +131,11 @@ impl RouteTable {
                     by_host.entry(host.as_str().into()).or_default().insert(Arc::clone(rule));
                 }
             }
-            for rule in described.health.iter().map(|prefix| health_rule(&described.name, prefix)) {
+            for rule in described
+                .health
+                .iter()
+                .map(|prefix| health_rule(&described.name, prefix, upstreams.metrics()))
+            {
                 rows.push(row(&rule, endpoints, None));
                 by_path.insert(Arc::new(rule));
             }
@@ -126,6 +146,8 @@ impl RouteTable {
             let service = Service::new(described, &rules, endpoints, upstreams);
             services.insert(described.name.as_str().into(), Arc::new(service));
         }
+        upstreams.metrics().generation.add(1);
+        upstreams.metrics().tidy();
         Self {
             suffixes: site.domain.as_ref().map(Suffixes::of),
             by_path,
@@ -133,6 +155,7 @@ impl RouteTable {
             services,
             sources: sources(catalog),
             rows,
+            metrics: Arc::clone(upstreams.metrics()),
         }
     }
 
@@ -141,12 +164,41 @@ impl RouteTable {
         &self.rows
     }
 
+    /// Where everything that goes by this table and its successors is counted.
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Each service by its name with its instances: those that take requests, and all.
+    pub fn instance_counts(&self) -> Vec<(String, usize, usize)> {
+        let counts = self.services().into_iter();
+        counts.map(|one| (one.name.to_string(), one.ready.len(), one.endpoints)).collect()
+    }
+
+    /// By name.
+    pub(super) fn services(&self) -> Vec<&Arc<Service>> {
+        let mut services: Vec<_> = self.services.values().collect();
+        services.sort_by(|a, b| a.name.cmp(&b.name));
+        services
+    }
+
     /// The rules for a host that no service has for its own. Those that name it come first.
-    pub(super) fn resolve(&self, asked_host: &str, path: &str, method: &Method) -> Resolution<'_> {
-        match self.by_host.get(asked_host).map(|tree| tree.resolve(path, method)) {
-            None | Some(Resolution::NotFound) => self.by_path.resolve(path, method),
+    pub(super) fn resolve(
+        &self,
+        asked_host: &str,
+        path: &str,
+        method: &Method,
+        witness: &mut impl Witness,
+    ) -> Resolution<'_> {
+        match self.by_host.get(asked_host).map(|tree| tree.resolve_before(path, method, witness)) {
+            None | Some(Resolution::NotFound) => self.by_path.resolve_before(path, method, witness),
             Some(found) => found,
         }
+    }
+
+    /// Whether some rule names this host.
+    pub(super) fn names(&self, host: &str) -> bool {
+        self.by_host.contains_key(host)
     }
 
     pub(super) fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {
@@ -201,7 +253,18 @@ impl Service {
             newest,
             waiting: describe_waiting(endpoints),
             state: upstreams.service(&described.name),
+            calls_stats: upstreams.metrics().route(RouteName {
+                service: described.name.as_str().into(),
+                route: CALLS.into(),
+                ..RouteName::default()
+            }),
+            endpoints: endpoints.len(),
         }
+    }
+
+    /// Where what concerns the service as a whole is counted.
+    pub(super) fn stats(&self) -> &ServiceStats {
+        self.calls_stats.service()
     }
 
     pub(super) fn may_call(&self, callee: &ServiceName) -> bool {
@@ -229,16 +292,21 @@ impl Service {
         Preference { method, subset }
     }
 
-    /// The instance for the next try of a request; `None` where none may be used.
-    pub(super) fn pick(&self, preference: Preference, tried: &Tried) -> Option<&Arc<Upstream>> {
-        let now = Instant::now();
-        let candidates = match preference.subset {
-            None => &self.ready[..],
+    /// The instances of a subset, or what stands in for it.
+    pub(super) fn among(&self, subset: Option<Subset>, now: Instant) -> &[Arc<Upstream>] {
+        match subset {
+            None => &self.ready,
             Some(subset) => {
                 let (newest, older) = self.ready.split_at(self.newest);
                 canary::among(subset, newest, older, now)
             }
-        };
+        }
+    }
+
+    /// The instance for the next try of a request; `None` where none may be used.
+    pub(super) fn pick(&self, preference: Preference, tried: &Tried) -> Option<&Arc<Upstream>> {
+        let now = Instant::now();
+        let candidates = self.among(preference.subset, now);
         let (slow_start, panic_below) = (self.traffic.slow_start, self.traffic.outlier.panic_below);
         let choice = Choice { method: preference.method, slow_start, panic_below, tried, now };
         balance::pick(candidates, &choice, &mut || fastrand::u64(..))
@@ -254,7 +322,27 @@ impl Service {
     }
 }
 
-fn rule(described: &SiteService, route: &Route, state: &ServiceState) -> Arc<Rule> {
+/// In the place of a route's prefix, for what other services ask of a service.
+const CALLS: &str = "calls";
+
+fn stats(metrics: &Metrics, service: &ServiceName, route: &Route) -> Arc<RouteStats> {
+    let methods = match &route.methods {
+        Methods::All => String::new(),
+        Methods::Only(methods) => list(methods),
+    };
+    metrics.route(RouteName {
+        service: service.as_str().into(),
+        route: route.prefix.as_str().into(),
+        methods: methods.into(),
+        hosts: list(&route.hosts).into(),
+    })
+}
+
+fn list(words: &BTreeSet<String>) -> String {
+    words.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
+fn rule(described: &SiteService, route: &Route, state: &ServiceState, metrics: &Metrics) -> Arc<Rule> {
     let forwarded = if route.strip_prefix {
         Forwarded::Without(route.prefix.segments().count())
     } else {
@@ -270,10 +358,11 @@ fn rule(described: &SiteService, route: &Route, state: &ServiceState) -> Arc<Rul
         hosts: route.hosts.clone(),
         limiter: route.policy.rate_limit.is_some().then(|| state.limiter(&route.prefix, &route.methods)),
         policy: route.policy.clone(),
+        stats: stats(metrics, &described.name, route),
     })
 }
 
-fn health_rule(service: &ServiceName, prefix: &RoutePrefix) -> Rule {
+fn health_rule(service: &ServiceName, prefix: &RoutePrefix, metrics: &Metrics) -> Rule {
     Rule {
         service: service.clone(),
         prefix: prefix.clone(),
@@ -284,6 +373,12 @@ fn health_rule(service: &ServiceName, prefix: &RoutePrefix) -> Rule {
         hosts: BTreeSet::new(),
         limiter: None,
         policy: RoutePolicy::default(),
+        stats: metrics.route(RouteName {
+            service: service.as_str().into(),
+            route: prefix.as_str().into(),
+            methods: "GET".into(),
+            hosts: "".into(),
+        }),
     }
 }
 
@@ -296,6 +391,7 @@ fn row(rule: &Rule, endpoints: &[Endpoint], host: Option<String>) -> RouteRow {
         service: rule.service.clone(),
         ready: endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Ready).count(),
         endpoints: endpoints.len(),
+        stats: Arc::clone(&rule.stats),
     }
 }
 

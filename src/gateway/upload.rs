@@ -145,6 +145,11 @@ impl Upload {
         self.state() == UploadState::Complete
     }
 
+    /// How many bytes were taken from the client.
+    pub(super) fn taken(&self) -> u64 {
+        self.lock().taken
+    }
+
     pub(super) fn last_progress(&self) -> Instant {
         self.began + Duration::from_millis(self.progress_ms.load(Ordering::Acquire))
     }

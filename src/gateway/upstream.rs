@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 
 use super::connection::{ConnectError, Connection};
 use super::limits::Limits;
+use super::metrics::Metrics;
 use super::policy::balance::Candidate;
 use super::policy::outlier::Outlier;
 use super::policy::rendezvous;
@@ -48,6 +49,7 @@ pub struct Draining;
 pub struct Upstreams {
     known: Mutex<Known>,
     limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +60,12 @@ struct Known {
 
 impl Upstreams {
     pub fn new(limits: Limits) -> Self {
-        Self { known: Mutex::default(), limits: Arc::new(limits) }
+        Self { limits: Arc::new(limits), ..Self::default() }
+    }
+
+    /// Where everything that is about these instances is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// The one upstream of this instance at this address. One that was drained and closed is
@@ -70,6 +77,7 @@ impl Upstreams {
             Some(upstream) if !upstream.pool().is_closed() => Arc::clone(upstream),
             _ => {
                 let upstream = Arc::new(Upstream::new(instance.clone(), address, &self.limits));
+                self.metrics.watch(&upstream);
                 known.instances.insert(key, Arc::clone(&upstream));
                 upstream
             }
@@ -161,6 +169,11 @@ impl Upstream {
 
     pub(super) fn outlier(&self) -> &Outlier {
         &self.outlier
+    }
+
+    /// Connections that wait to be used again.
+    pub(super) fn idle_connections(&self) -> usize {
+        self.pools.iter().map(|pool| pool.idle_count()).sum()
     }
 
     pub(super) fn enter(self: &Arc<Self>) -> Result<Lease, Draining> {

@@ -38,12 +38,14 @@ pub(super) fn report(service: &Service, upstream: &Upstream, admission: Admissio
             let all = || service.ready().iter().map(|other| other.outlier());
             let ejected = service.state().ejections.failed(upstream.outlier(), all, &policy.outlier, now);
             if let Some(pause) = ejected {
+                service.stats().ejections.increment();
                 tracing::warn!(instance = %upstream.instance(), ?pause, "fails again and again: left out");
             }
         }
     }
     match admission.ends(outcome, &policy.breaker, now) {
         Some(Change::Opened { pause }) => {
+            service.stats().breaker_opened.increment();
             tracing::warn!(service = %service.name, ?pause, "fails again and again: left alone");
         }
         Some(Change::Closed) => tracing::warn!(service = %service.name, "answers again"),

@@ -15,11 +15,11 @@ use super::door::EmbeddedService;
 use super::forwarded::Told;
 use super::headers::{self, Origin};
 use super::message::Authority;
-use super::path::{self, PathFault};
+use super::path::PathFault;
 use super::problem::Problem;
 use super::proxy::Session;
-use super::routes::Forwarded;
 use super::table::RouteTable;
+use super::trace_context::TraceContext;
 use super::tunnel;
 use crate::model::name::ServiceName;
 use crate::model::principal::Principal;
@@ -34,6 +34,7 @@ pub(super) struct Visit<'r> {
     pub(super) authority: Authority,
     pub(super) path: &'r str,
     pub(super) request_id: &'r HeaderValue,
+    pub(super) trace: TraceContext,
     pub(super) caller: Option<ServiceName>,
 }
 
@@ -45,7 +46,9 @@ impl Visit<'_> {
         record: &mut Record,
     ) -> Result<Response<Body>, Problem> {
         record.is_from(self.caller.as_ref(), None);
+        record.is_ours();
         *request.uri_mut() = forwarded_uri(request.uri(), self.path)?;
+        self.trace.set(request.headers_mut());
         self.set_origin(request.headers_mut(), None);
         headers::set_identity(request.headers_mut(), None, self.caller.as_ref());
         Ok(handler.call(request).await)
@@ -60,19 +63,16 @@ impl Visit<'_> {
         tunnelled: bool,
     ) -> Result<(), Problem> {
         let (path, prefix) = match way {
-            Way::Route(rule) => match rule.forwarded {
-                Forwarded::Without(count) => (path::without_prefix(self.path, count), Some(count)),
-                Forwarded::Whole => (self.path, None),
-            },
+            Way::Route(rule) => rule.forwarded.of(self.path),
             Way::Call => (self.path, None),
         };
-        let prefix = prefix.map(|count| path::prefix(self.path, count));
         *request.uri_mut() = forwarded_uri(request.uri(), path)?;
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
         let hops = headers::next_hop(headers).ok_or(Problem::Loop)?;
         let wants_trailers = headers::has_token(headers, &TE, "trailers");
         headers::remove_hop_by_hop(headers);
+        self.trace.set(headers);
         self.set_origin(headers, prefix);
         headers::write_length_plainly(headers);
         headers::set_hops(headers, hops);

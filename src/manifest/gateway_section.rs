@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use crate::model::platform::{GatewaySettings, Network};
+use crate::model::platform::{AccessLogTarget, GatewaySettings, Network};
 
 use super::section::Section;
 use super::tls_settings;
@@ -14,8 +14,10 @@ pub fn read(mut section: Section<'_>) -> GatewaySettings {
     let listen = section.take("listen").and_then(read_listen).unwrap_or(DEFAULT_LISTEN);
     let trusted_proxies = section.take("trusted_proxies").map(read_networks).unwrap_or_default();
     let tls = tls_settings::read(&mut section, listen);
+    let access_log = section.take("access_log").map(read_access_log).unwrap_or_default();
     section.close();
-    GatewaySettings { listen, tls: tls.settings, redirect_from: tls.redirect_from, trusted_proxies }
+    let (tls, redirect_from) = (tls.settings, tls.redirect_from);
+    GatewaySettings { listen, tls, redirect_from, trusted_proxies, access_log }
 }
 
 /// `"127.0.0.1:8080"`.
@@ -34,6 +36,12 @@ pub fn read_listen(value: Value<'_>) -> Option<SocketAddr> {
         );
     }
     address.ok()
+}
+
+/// A word, or else a file.
+fn read_access_log(value: Value<'_>) -> AccessLogTarget {
+    let text = value.filled_text("\"on\", \"off\", \"stderr\" or \"access.log\"");
+    text.map(|text| AccessLogTarget::from_text(&text.value)).unwrap_or_default()
 }
 
 /// A list of `"10.0.0.0/8"`.

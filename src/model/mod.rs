@@ -12,6 +12,8 @@ pub mod catalog;
 pub mod desired;
 pub mod event;
 pub mod exit;
+pub mod explanation;
+pub mod histogram;
 pub mod instance;
 pub mod name;
 pub mod observed;

@@ -38,6 +38,32 @@ pub struct GatewaySettings {
     pub redirect_from: Option<SocketAddr>,
     /// Whose `X-Forwarded-*` and request ids are taken for true: networks of proxies before this one.
     pub trusted_proxies: Vec<Network>,
+    pub access_log: AccessLogTarget,
+}
+
+/// Where one line for each request goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum AccessLogTarget {
+    /// To `access.log` where the platform keeps its state, which is kept from growing.
+    #[default]
+    StateFolder,
+    Off,
+    Stderr,
+    /// To the user's own file; a relative path is one below the platform's root.
+    File(PathBuf),
+}
+
+impl AccessLogTarget {
+    /// `on`, `off`, `stderr`, or else a file.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        match text {
+            "on" => Self::StateFolder,
+            "off" => Self::Off,
+            "stderr" => Self::Stderr,
+            file => Self::File(PathBuf::from(file)),
+        }
+    }
 }
 
 /// How the public door proves who it is.
@@ -98,7 +124,13 @@ impl GatewaySettings {
     /// Plain HTTP at this address, and nobody before it.
     #[must_use]
     pub fn at(listen: SocketAddr) -> Self {
-        Self { listen, tls: TlsSettings::Off, redirect_from: None, trusted_proxies: Vec::new() }
+        Self {
+            listen,
+            tls: TlsSettings::Off,
+            redirect_from: None,
+            trusted_proxies: Vec::new(),
+            access_log: AccessLogTarget::default(),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod ps;
 pub mod routes;
 pub mod tls;
 pub mod token;
+pub mod top;
 pub mod up;
 pub mod user;
 

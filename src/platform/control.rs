@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -9,22 +10,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::bus::Bus;
 use super::certificates::Certificates;
+use super::sight;
 use super::traffic::Traffic;
-use crate::admin::{Change, Control, Refusal, RouteRow};
+use crate::admin::{Change, Control, Refusal, RouteRow, TrafficReport};
 use crate::engine::{Engine, Stopping, Wishes};
-use crate::gateway::{RouteTable, Site, Upstreams};
+use crate::gateway::{Gateway, metrics};
 use crate::manifest;
-use crate::model::catalog::Catalog;
 use crate::model::event::Event;
+use crate::model::explanation::{Explanation, Question};
 use crate::model::name::ServiceName;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
-use crate::model::route::Methods;
 use crate::model::status::{GatewayStatus, PlatformStatus, SCHEMA};
 
 pub struct PlatformControl {
     pub engine: Engine,
     pub traffic: Arc<Traffic>,
+    pub gateway: Gateway,
+    pub since: Instant,
     pub bus: Arc<Bus>,
     /// The runtime's name.
     pub runtime: String,
@@ -53,8 +56,19 @@ impl Control for PlatformControl {
     }
 
     async fn routes(&self) -> Vec<RouteRow> {
-        let table = Arc::clone(&self.traffic.tables().borrow());
-        rows(&table, true)
+        sight::rows(&self.gateway.table(), true)
+    }
+
+    async fn traffic(&self) -> TrafficReport {
+        sight::traffic(&self.gateway, self.since.elapsed())
+    }
+
+    async fn metrics(&self) -> (&'static str, String) {
+        (metrics::CONTENT_TYPE, metrics::render(&self.gateway.sight()))
+    }
+
+    async fn explain(&self, question: Question) -> Result<Explanation, Refusal> {
+        sight::explain(&self.gateway.table(), &question)
     }
 
     async fn plan(&self, services: Option<BTreeSet<String>>) -> Result<String, Refusal> {
@@ -141,26 +155,4 @@ fn parse(names: &BTreeSet<String>) -> Result<BTreeSet<ServiceName>, Refusal> {
 
 fn parse_one(name: &str) -> Result<ServiceName, Refusal> {
     name.parse().map_err(|error| Refusal { message: format!("{error}"), hint: None })
-}
-
-/// The routes that the manifest gives a platform that is not up.
-#[must_use]
-pub fn declared_routes(platform: &Platform) -> Vec<RouteRow> {
-    rows(&RouteTable::build(&Site::of(platform), &Catalog::default(), &Upstreams::default()), false)
-}
-
-fn rows(table: &RouteTable, is_up: bool) -> Vec<RouteRow> {
-    let by_path = table.rows().iter().filter(|row| row.host.is_none());
-    by_path
-        .map(|row| RouteRow {
-            path: row.prefix.to_string(),
-            methods: match &row.methods {
-                Methods::All => Vec::new(),
-                Methods::Only(methods) => methods.iter().cloned().collect(),
-            },
-            access: row.access.to_string(),
-            service: row.service.to_string(),
-            ready: is_up.then_some(row.ready),
-        })
-        .collect()
 }

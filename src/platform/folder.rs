@@ -117,6 +117,12 @@ impl StateFolder {
         self.path.join("failures")
     }
 
+    /// One line for each request that the gateway answered; an older part of it ends with `.1`.
+    #[must_use]
+    pub fn access_log(&self) -> PathBuf {
+        self.path.join("access.log")
+    }
+
     /// What a detached platform process prints.
     #[must_use]
     pub fn platform_log(&self) -> PathBuf {

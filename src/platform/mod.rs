@@ -2,7 +2,8 @@
 //!
 //! [`running`] binds, builds, spawns and stops them in order. [`traffic`] and [`wiring`] are the
 //! engine's ports, implemented over registry, gateway and auth; [`control`] is what the admin door
-//! can ask for; [`bus`] carries events; [`certificates`] keeps what the public door proves itself with. [`addresses`] says which URL leads to whom, [`folder`] where
+//! can ask for, [`sight`] what it shows of the gateway; [`bus`] carries events; [`certificates`] keeps
+//! what the public door proves itself with. [`addresses`] says which URL leads to whom, [`folder`] where
 //! state lives on disk. [`preview`] and [`teardown`] do one thing each without a running platform:
 //! say what `up` would do, and let go of everything.
 //!
@@ -23,6 +24,7 @@ pub mod note;
 pub mod port_holder;
 pub mod preview;
 pub mod running;
+pub mod sight;
 pub mod sockets;
 pub mod succession;
 pub mod teardown;

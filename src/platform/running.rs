@@ -2,8 +2,9 @@
 //! reverse one.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use futures_util::future::{BoxFuture, join_all};
@@ -20,6 +21,7 @@ use super::control::PlatformControl;
 use super::doors::Doors;
 use super::ending::{Ending, EndsWhenDropped};
 use super::folder::{Lock, StateFolder};
+use super::sight;
 use super::sockets::Sockets;
 use super::succession::claim;
 use super::traffic::Traffic;
@@ -28,12 +30,12 @@ use crate::admin::Control;
 use crate::auth::{Auth, AuthError, AuthOptions};
 use crate::engine::ports::{Announcer, Wiring as _};
 use crate::engine::{Engine, EngineParts};
-use crate::gateway::{self, Body, Embedded, EmbeddedService, Farewell, Gateway, Workers};
+use crate::gateway::{self, AccessLog, Body, Embedded, EmbeddedService, Farewell, Gateway, Workers};
 use crate::handover::{Post, TakeError};
 use crate::model::event::{EventKind, Failure};
 use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
-use crate::model::platform::Platform;
+use crate::model::platform::{AccessLogTarget, Platform};
 use crate::runtime::{Runtime, RuntimeError};
 
 /// How long a process that was started for somebody waits for that somebody's first wish.
@@ -55,6 +57,8 @@ pub enum StartError {
     Handover(#[from] TakeError),
     #[error("cannot use the sockets of the platform: {0}")]
     Sockets(std::io::Error),
+    #[error("cannot write the access log to {path}: {source}")]
+    AccessLog { path: PathBuf, source: std::io::Error },
     #[error("cannot open the admin socket {path}: {source}")]
     Admin { path: std::path::PathBuf, source: std::io::Error },
     #[error("failed to {0}")]
@@ -87,6 +91,9 @@ impl StartError {
             Self::Gateway { .. } => Some(
                 "stop that process, or set another address under [gateway] listen in msctl.toml".to_owned(),
             ),
+            Self::AccessLog { .. } => {
+                Some("set another file under [gateway] access_log in msctl.toml, or \"off\"".to_owned())
+            }
             Self::Admin { .. } => Some("set MSCTL_STATE_DIR to a folder with a short path".to_owned()),
             Self::Runtime(error) => error.hint().map(str::to_owned),
             Self::Tls(error) => error.hint(),
@@ -138,6 +145,10 @@ impl Running {
         let gateway = Gateway::new(traffic.tables(), auth.verifier(), embedded(&auth))
             .with_workers(Arc::new(workers))
             .with_trusted_proxies(&platform.gateway.trusted_proxies);
+        let gateway = match open_access_log(&platform, folder)? {
+            Some(log) => gateway.with_access_log(log),
+            None => gateway,
+        };
         let house = House {
             runtime: Arc::clone(&runtime),
             gateway: gateway.clone(),
@@ -162,6 +173,8 @@ impl Running {
         let control = Arc::new(PlatformControl {
             engine,
             traffic,
+            gateway: gateway.clone(),
+            since: Instant::now(),
             bus: Arc::clone(&bus),
             runtime: runtime.kind().to_string(),
             runtime_reason: reason,
@@ -227,7 +240,16 @@ impl Running {
         self.tasks.close();
         // The gateway has a deadline of its own for open requests.
         tokio::join!(self.tasks.wait(), self.control.traffic.dismiss_predecessor(DISMISSAL));
+        self.write_access_log().await;
         outcome
+    }
+
+    /// What was noted last is not written yet, and the process is about to end.
+    async fn write_access_log(&self) {
+        if let Some(log) = self.control.gateway.access_log().cloned() {
+            // Ends early only together with the process.
+            let _ = tokio::task::spawn_blocking(move || log.flush()).await;
+        }
     }
 
     /// Makes a [`Self::stop`] that is under way kill instead of wait.
@@ -282,12 +304,32 @@ async fn open_auth(platform: &Arc<Platform>, folder: &StateFolder) -> Result<Aut
     Ok(auth)
 }
 
+/// So much of the access log is kept twice: the file itself, and an older one.
+const ACCESS_LOG: u64 = 16 * 1024 * 1024;
+
+fn open_access_log(platform: &Platform, folder: &StateFolder) -> Result<Option<AccessLog>, StartError> {
+    let (path, opened) = match &platform.gateway.access_log {
+        AccessLogTarget::Off => return Ok(None),
+        AccessLogTarget::Stderr => (PathBuf::from("stderr"), AccessLog::to_writer(std::io::stderr())),
+        AccessLogTarget::StateFolder => {
+            let path = folder.access_log();
+            let opened = AccessLog::to_bounded_file(&path, ACCESS_LOG);
+            (path, opened)
+        }
+        AccessLogTarget::File(path) => {
+            let path = platform.root.join(path);
+            let opened = AccessLog::to_file(&path);
+            (path, opened)
+        }
+    };
+    opened.map(Some).map_err(|source| StartError::AccessLog { path, source })
+}
+
 /// Auth answers on the public door under its own prefixes, and inside wherever the platform itself
 /// is addressed.
 fn embedded(auth: &Auth) -> Embedded {
     let handler: Arc<dyn EmbeddedService> = Arc::new(InProcess(auth.router()));
-    let prefixes = ["/auth", "/.well-known"].map(|prefix| prefix.parse().expect("a valid prefix"));
-    let public = prefixes.into_iter().map(|prefix| (prefix, Arc::clone(&handler))).collect();
+    let public = sight::own_prefixes().into_iter().map(|prefix| (prefix, Arc::clone(&handler))).collect();
     Embedded { public, internal: handler }
 }
 

@@ -2,7 +2,7 @@
 //! terminal. Whoever reaches it reads it, so it belongs on an inner address; what a browser sends is
 //! refused.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::fleet::Fleet;
 use super::status::{Report, Status};
+use crate::gateway::metrics::{self, Sight};
 use crate::gateway::{Body, EmbeddedService, RouteRow};
 use crate::model::catalog::EndpointState;
 use crate::model::route::Methods;
@@ -19,9 +20,13 @@ use crate::model::route::Methods;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
+const METRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);
+
 pub struct Admin {
     pub status: Arc<Status>,
     pub fleet: Arc<Fleet>,
+    /// Of the gateway that this is a part of, once that is there.
+    pub sight: Arc<OnceLock<Sight>>,
 }
 
 impl EmbeddedService for Admin {
@@ -42,7 +47,7 @@ impl Admin {
             "/readyz" => readiness(&self.status.report()),
             "/config" => document(StatusCode::OK, &configuration(&self.status.report())),
             "/routes" => document(StatusCode::OK, &self.routes()),
-            "/metrics" => text(StatusCode::OK, &self.metrics()),
+            "/metrics" => respond(StatusCode::OK, METRICS, self.metrics()),
             _ => text(StatusCode::NOT_FOUND, "there are /healthz, /readyz, /metrics, /routes and /config\n"),
         }
     }
@@ -66,8 +71,9 @@ impl Admin {
 
     fn metrics(&self) -> String {
         let Report { generation, .. } = self.status.report();
+        let counted = self.sight.get().map(metrics::render).unwrap_or_default();
         format!(
-            "# HELP msctl_gateway_config_generation Which configuration the gateway goes by.\n\
+            "{counted}# HELP msctl_gateway_config_generation Which configuration the gateway goes by.\n\
              # TYPE msctl_gateway_config_generation gauge\n\
              msctl_gateway_config_generation {generation}\n"
         )

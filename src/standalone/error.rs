@@ -11,6 +11,8 @@ use crate::handover::TakeError;
 pub enum StandaloneError {
     #[error("the gateway cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot write the access log to {}: {source}", .path.display())]
+    AccessLog { path: PathBuf, source: std::io::Error },
     #[error("cannot start the gateway's threads: {0}")]
     Workers(std::io::Error),
     #[error("cannot take the listeners over: {0}")]

@@ -28,6 +28,7 @@ pub mod succession;
 pub mod tokens;
 
 mod error;
+mod log;
 mod members;
 mod running;
 

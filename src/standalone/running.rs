@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,12 +14,14 @@ use super::doors::{Doors, Wanted};
 use super::error::StandaloneError;
 use super::fleet::Fleet;
 use super::health::{Probes, Question};
+use super::log;
 use super::members::Spot;
 use super::resolve::Names;
 use super::status::{Report, Status};
 use super::succession::Succession;
 use super::tokens::{self, Tokens};
 use crate::auth::foreign::ForeignVerifier;
+use crate::gateway::metrics::Sight;
 use crate::gateway::site::SiteService;
 use crate::gateway::{Door, Embedded, Farewell, Gateway, Limits, Site, Workers};
 use crate::model::name::ServiceName;
@@ -80,12 +82,19 @@ impl Running {
         let limits = Limits { shutdown: configuration.shutdown.timeout, ..Limits::default() };
         let (status, tokens) = (Arc::<Status>::default(), Arc::<Tokens>::default());
         let fleet = Arc::new(Fleet::new(limits.clone()));
-        let admin = Admin { status: Arc::clone(&status), fleet: Arc::clone(&fleet) };
+        let sight = Arc::<OnceLock<Sight>>::default();
+        let (shown, of) = (Arc::clone(&status), Arc::clone(&fleet));
+        let admin = Admin { status: shown, fleet: of, sight: Arc::clone(&sight) };
         let embedded = Embedded { public: Vec::new(), internal: Arc::new(admin) };
         let workers = Workers::start().map_err(StandaloneError::Workers)?;
         let gateway = Gateway::new(fleet.tables(), Arc::clone(&tokens) as _, embedded)
             .with_limits(limits)
             .with_workers(Arc::new(workers));
+        let gateway = match log::open(&configuration)? {
+            Some(log) => gateway.with_access_log(log),
+            None => gateway,
+        };
+        sight.get_or_init(|| gateway.sight());
         let mut running = Self {
             configuration: configuration.clone(),
             base,
@@ -185,7 +194,16 @@ impl Running {
         let cut_off = self.doors.close(Farewell::Ends).await;
         // Until now it could be asked how far it is.
         self.admin.close(Farewell::Ends).await;
+        self.write_access_log().await;
         Ended { cut_off }
+    }
+
+    /// What was noted last is not written yet, and the process is about to end.
+    async fn write_access_log(&self) {
+        if let Some(log) = self.gateway.access_log().cloned() {
+            // Ends early only together with the process.
+            let _ = tokio::task::spawn_blocking(move || log.flush()).await;
+        }
     }
 
     async fn look_up(&mut self) {

@@ -24,6 +24,46 @@ pub fn age(since: SystemTime, now: SystemTime) -> String {
     }
 }
 
+/// How often, in at most five characters: `999`, `12.3k`, `4.5M`.
+#[must_use]
+pub fn count(count: u64) -> String {
+    let scaled = |unit: u64, name: &str| match count / unit {
+        whole @ 0..100 => format!("{whole}.{}{name}", count % unit * 10 / unit),
+        whole => format!("{whole}{name}"),
+    };
+    match count {
+        0..10_000 => count.to_string(),
+        10_000..1_000_000 => scaled(1_000, "k"),
+        1_000_000..1_000_000_000 => scaled(1_000_000, "M"),
+        _ => scaled(1_000_000_000, "G"),
+    }
+}
+
+/// One number in a hundred of another: `0 %`, `0.4 %`, `12 %`; never 0 if there is any.
+#[must_use]
+pub fn share(part: u64, whole: u64) -> String {
+    if part == 0 || whole == 0 {
+        return "0 %".to_owned();
+    }
+    match (part.saturating_mul(1000) / whole).max(1) {
+        tenths @ 0..100 => format!("{}.{} %", tenths / 10, tenths % 10),
+        tenths => format!("{} %", tenths / 10),
+    }
+}
+
+/// How long a request took, short enough for a column: `80 µs`, `1.2 ms`, `3.4 s`.
+#[must_use]
+pub fn latency(duration: Option<Duration>) -> String {
+    let Some(duration) = duration else { return "-".to_owned() };
+    let tenths = |micros: u128, unit: u128| format!("{}.{}", micros / unit, micros % unit * 10 / unit);
+    match duration.as_micros() {
+        micros @ 0..1_000 => format!("{micros} µs"),
+        micros @ 1_000..100_000 => format!("{} ms", tenths(micros, 1_000)),
+        micros @ 100_000..1_000_000 => format!("{} ms", micros / 1_000),
+        micros => format!("{} s", tenths(micros, 1_000_000)),
+    }
+}
+
 /// The text with control characters made visible, so that nothing that a service prints can move
 /// the cursor or change the terminal. Tabs are kept.
 #[must_use]
@@ -63,6 +103,22 @@ mod tests {
             assert_eq!(age(now - Duration::from_secs(seconds), now), text);
         }
         assert_eq!(age(now + Duration::from_secs(5), now), "0s");
+    }
+
+    #[test]
+    fn counts_shares_and_latencies_fit_in_a_column() {
+        for (number, text) in
+            [(0, "0"), (9_999, "9999"), (12_345, "12.3k"), (345_678, "345k"), (4_560_000, "4.5M")]
+        {
+            assert_eq!(count(number), text);
+        }
+        for (part, text) in [(0, "0 %"), (1, "0.1 %"), (44, "0.4 %"), (1_234, "12 %"), (10_000, "100 %")] {
+            assert_eq!(share(part, 10_000), text);
+        }
+        for (micros, text) in [(80, "80 µs"), (1_250, "1.2 ms"), (250_000, "250 ms"), (3_400_000, "3.4 s")] {
+            assert_eq!(latency(Some(Duration::from_micros(micros))), text);
+        }
+        assert_eq!((share(0, 0).as_str(), latency(None).as_str()), ("0 %", "-"));
     }
 
     #[test]

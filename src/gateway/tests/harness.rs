@@ -13,10 +13,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::log::Log;
 use super::wire::{Message, Wire};
 use crate::gateway::{
-    Body, Door, Embedded, EmbeddedService, Farewell, Gateway, Limits, Listener, RouteTable, Site, Tls,
-    Upstreams,
+    AccessLog, Body, Door, Embedded, EmbeddedService, Farewell, Gateway, Limits, Listener, RouteTable, Site,
+    Tls, Upstreams,
 };
 use crate::gateway::{Stopped, run};
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
@@ -43,6 +44,8 @@ pub struct World {
     pub redirect: SocketAddr,
     pub upstreams: Arc<Upstreams>,
     pub gateway: Gateway,
+    /// What the access log says.
+    pub log: Log,
     platform: Platform,
     catalog: Catalog,
     routes: watch::Sender<Arc<RouteTable>>,
@@ -93,9 +96,12 @@ impl World {
         let catalog = Catalog::default();
         let (routes, receiver) =
             watch::channel(Arc::new(RouteTable::build(&Site::of(&platform), &catalog, &upstreams)));
+        let log = Log::default();
+        let access_log = AccessLog::to_writer(log.clone()).unwrap();
         let gateway = Gateway::new(receiver, Arc::new(Tokens), embedded())
             .with_limits(limits)
-            .with_trusted_proxies(&platform.gateway.trusted_proxies);
+            .with_trusted_proxies(&platform.gateway.trusted_proxies)
+            .with_access_log(access_log);
         let mut listeners = Vec::new();
         for door in doors() {
             listeners.push(Listener::in_clear(TcpListener::bind("127.0.0.1:0").await.unwrap(), door));
@@ -114,6 +120,7 @@ impl World {
             redirect: at[5],
             upstreams,
             gateway,
+            log,
             platform,
             catalog,
             routes,

@@ -5,6 +5,7 @@
 mod backend;
 mod frames;
 mod harness;
+mod log;
 mod streams;
 mod wire;
 
@@ -21,6 +22,7 @@ mod floods;
 mod framing;
 mod grpc;
 mod identity;
+mod metrics;
 mod misbehaving;
 mod pairings;
 mod retrying;
@@ -28,3 +30,4 @@ mod routing;
 mod sharing;
 mod streaming;
 mod tls;
+mod tracing;
