@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn the_table_fits_into_80_columns() {
-        insta::assert_snapshot!(lines(&frame(), 80).join("\n"), @"");
+        let expected = "";
+        assert_eq!(lines(&frame(), 80).join("\n"), expected);
         for width in [60, 80, 200] {
             assert!(lines(&frame(), width).iter().all(|line| line.chars().count() <= width.max(61)));
         }

@@ -85,8 +85,8 @@ impl Flag {
             | Problem::CallerContradicts { .. }
             | Problem::CallNotDeclared { .. } => Self::Unauthorised,
             Problem::Framing
-            | Problem::Malformed
             | Problem::Coding
+            | Problem::Malformed
             | Problem::Host(_)
             | Problem::Path(_)
             | Problem::PathAmbiguous
@@ -163,7 +163,7 @@ mod tests {
         check(&Problem::NoRoute, "NR");
         check(&Problem::Method { allowed: "GET".to_owned() }, "NR");
         check(&Problem::TokenMissing, "UA");
-        check(&Problem::Malformed, "DPE");
+        check(&Problem::Framing, "DPE");
         check(&Problem::BodyTooLarge { limit: 1 }, "TL");
         check(&Problem::BodyLate, "SI");
         check(&Problem::BodyBroken, "DC");

@@ -13,10 +13,15 @@ mod text;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tokio::sync::watch;
+
 pub use count::{Counter, Gauge};
 pub(super) use place::{Answer, RetryOutcome, RetryReason, RouteStats, ServiceStats};
 pub use render::{CONTENT_TYPE, render};
 
+use super::access_log::Observer;
+use super::connections::Connections;
+use super::table::RouteTable;
 use super::upstream::Upstream;
 use crate::model::histogram::Durations;
 
@@ -33,7 +38,6 @@ pub struct Metrics {
     /// Requests to the platform's own handlers.
     embedded: Arc<RouteStats>,
     pub(super) tokens: TokenStats,
-    pub(super) doors: Doors,
     /// Of the configuration that requests are routed by; grows with each change.
     pub(super) generation: Gauge,
     /// Configurations that were refused, so that the one before stayed.
@@ -70,24 +74,12 @@ pub(super) struct TokenStats {
     pub(super) cache_misses: Counter,
 }
 
-/// Connections of clients, by the kind of door.
-#[derive(Debug, Default)]
-pub(super) struct Doors {
-    pub(super) public: DoorStats,
-    pub(super) inside: DoorStats,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct DoorStats {
-    pub(super) open: Gauge,
-    pub(super) accepted: Counter,
-}
-
-/// One connection of a client, counted for as long as this lives.
-#[derive(Debug)]
-pub(super) struct OpenConnection {
-    metrics: Arc<Metrics>,
-    is_inside: bool,
+/// What can be seen of a gateway from outside, without being able to serve by it.
+#[derive(Debug, Clone)]
+pub struct Sight {
+    pub(super) routes: watch::Receiver<Arc<RouteTable>>,
+    pub(super) observer: Arc<Observer>,
+    pub(super) connections: Arc<Connections>,
 }
 
 /// A reading of one route.
@@ -126,7 +118,6 @@ impl Default for Metrics {
             unrouted: whole(""),
             embedded: whole(OWN),
             tokens: TokenStats::default(),
-            doors: Doors::default(),
             generation: Gauge::default(),
             refused_configurations: Counter::default(),
             certificates: Mutex::default(),
@@ -135,6 +126,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// A configuration was not good enough to follow: the one before stays.
+    pub fn configuration_refused(&self) {
+        self.refused_configurations.increment();
+    }
+
     /// The one place of this route.
     pub(super) fn route(&self, name: RouteName) -> Arc<RouteStats> {
         let service = self.service(&name.service);
@@ -177,13 +173,6 @@ impl Metrics {
 
     pub(super) fn embedded(&self) -> &Arc<RouteStats> {
         &self.embedded
-    }
-
-    pub(super) fn connection(self: &Arc<Self>, is_inside: bool) -> OpenConnection {
-        let door = self.doors.of(is_inside);
-        door.accepted.increment();
-        door.open.add(1);
-        OpenConnection { metrics: Arc::clone(self), is_inside }
     }
 
     /// Until when a certificate is good, in seconds since 1970. Replaces what was said of it before.
@@ -234,18 +223,6 @@ impl Metrics {
     }
 }
 
-impl Doors {
-    fn of(&self, is_inside: bool) -> &DoorStats {
-        if is_inside { &self.inside } else { &self.public }
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.metrics.doors.of(self.is_inside).open.add(-1);
-    }
-}
-
 /// What is behind these locks is whole after every line, so a panic elsewhere does not spoil it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -281,15 +258,5 @@ mod tests {
         posts.count(&Answer { status: 200, ..Answer::default() });
         assert_eq!((posts.reading().requests, all.reading().requests), (1, 0));
         assert!(Arc::ptr_eq(posts.service(), all.service()));
-    }
-
-    #[test]
-    fn a_connection_is_open_for_as_long_as_it_lives() {
-        let metrics = Arc::new(Metrics::default());
-        let (one, two) = (metrics.connection(false), metrics.connection(true));
-        drop(one);
-        assert_eq!((metrics.doors.public.open.get(), metrics.doors.public.accepted.get()), (0, 1));
-        assert_eq!(metrics.doors.inside.open.get(), 1);
-        drop(two);
     }
 }

@@ -26,7 +26,7 @@ use super::guard;
 use super::headers::{self, X_REQUEST_ID};
 use super::limits::Limits;
 use super::message::{self, Authority};
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Sight};
 use super::path;
 use super::policy::budget::Full;
 use super::problem::Problem;
@@ -155,6 +155,15 @@ impl Gateway {
 
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.observer.metrics
+    }
+
+    /// What can be seen of it from outside.
+    pub fn sight(&self) -> Sight {
+        Sight {
+            routes: self.routes.clone(),
+            observer: Arc::clone(&self.observer),
+            connections: Arc::clone(&self.connections),
+        }
     }
 
     pub(super) fn observer(&self) -> &Arc<Observer> {

@@ -197,7 +197,6 @@ impl Entrance {
 
     async fn serve(self, stream: ClientStream, tls: Option<Secured>, known: Known) {
         let Self { door, gateway, tasks, .. } = self;
-        let _counted = gateway.metrics().connection(door.is_inside());
         let Known { client, activity, place } = known;
         let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()), place);
         let ending = ending(tasks.clone(), Arc::clone(&activity));

@@ -64,7 +64,7 @@ impl Control for PlatformControl {
     }
 
     async fn metrics(&self) -> (&'static str, String) {
-        (metrics::CONTENT_TYPE, metrics::render(&self.gateway))
+        (metrics::CONTENT_TYPE, metrics::render(&self.gateway.sight()))
     }
 
     async fn explain(&self, question: Question) -> Result<Explanation, Refusal> {

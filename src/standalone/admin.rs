@@ -45,7 +45,7 @@ impl Admin {
             "/readyz" => readiness(&self.status.report()),
             "/config" => document(StatusCode::OK, &configuration(&self.status.report())),
             "/routes" => document(StatusCode::OK, &self.routes()),
-            "/metrics" => respond(StatusCode::OK, METRICS, metrics::render(&self.gateway)),
+            "/metrics" => respond(StatusCode::OK, METRICS, metrics::render(&self.gateway.sight())),
             _ => text(StatusCode::NOT_FOUND, "there are /healthz, /readyz, /metrics, /routes and /config\n"),
         }
     }

@@ -1,12 +1,14 @@
 //! Everything that is counted, as Prometheus reads it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::count::Counter;
 use super::place::{RouteStats, ServiceStats};
 use super::text::{Kind, Label, Text};
-use super::{DoorStats, Metrics};
-use crate::gateway::Gateway;
+use super::{Metrics, Sight};
+use crate::gateway::access_log::{AccessLog, Observer};
+use crate::gateway::connections::ConnectionCounts;
 use crate::gateway::policy::breaker::State;
 use crate::gateway::table::RouteTable;
 
@@ -14,14 +16,18 @@ use crate::gateway::table::RouteTable;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All that this gateway has counted so far.
-pub fn render(gateway: &Gateway) -> String {
+pub fn render(sight: &Sight) -> String {
     let mut text = Text::default();
-    let metrics = gateway.metrics();
+    let Observer { metrics, log } = &*sight.observer;
+    let table = Arc::clone(&sight.routes.borrow());
     about_routes(&mut text, metrics);
     about_services(&mut text, metrics);
-    about_instances(&mut text, metrics, &gateway.table());
+    about_instances(&mut text, metrics, &table);
+    about_connections(&mut text, &sight.connections.counts());
     about_the_gateway(&mut text, metrics);
-    about_the_log(&mut text, gateway);
+    if let Some(log) = log {
+        about_the_log(&mut text, log);
+    }
     text.finish()
 }
 
@@ -149,19 +155,20 @@ fn about_instances(text: &mut Text, metrics: &Metrics, table: &RouteTable) {
     }
 }
 
+fn about_connections(text: &mut Text, counts: &ConnectionCounts) {
+    let name = "msctl_connections";
+    text.family(name, Kind::Gauge, "Open connections of clients.");
+    text.sample(name, &[], counts.open);
+    let name = "msctl_connections_total";
+    text.family(name, Kind::Counter, "Connections of clients, by what became of them at first.");
+    text.sample(name, &[("result", "accepted")], counts.accepted);
+    text.sample(name, &[("result", "refused")], counts.refused);
+    let name = "msctl_connections_shed_total";
+    text.family(name, Kind::Counter, "Connections at rest that were closed to make room.");
+    text.sample(name, &[], counts.shed);
+}
+
 fn about_the_gateway(text: &mut Text, metrics: &Metrics) {
-    let doors = [("public", &metrics.doors.public), ("inside", &metrics.doors.inside)];
-    each_door(text, "msctl_connections", Kind::Gauge, "Open connections of clients.", &doors, |door| {
-        door.open.get()
-    });
-    each_door(
-        text,
-        "msctl_connections_total",
-        Kind::Counter,
-        "Connections of clients that were accepted.",
-        &doors,
-        |door| signed(door.accepted.get()),
-    );
     let tokens = &metrics.tokens;
     let name = "msctl_tokens_total";
     text.family(name, Kind::Counter, "Access tokens that were looked at, by what came of it.");
@@ -172,7 +179,7 @@ fn about_the_gateway(text: &mut Text, metrics: &Metrics) {
     text.sample(name, &[("result", "hit")], tokens.cache_hits.get());
     text.sample(name, &[("result", "miss")], tokens.cache_misses.get());
     let name = "msctl_config_generation";
-    text.family(name, Kind::Gauge, "Grows with each configuration that requests are routed by.");
+    text.family(name, Kind::Gauge, "Grows with each route table that requests go by.");
     text.sample(name, &[], metrics.generation.get());
     let name = "msctl_config_refused_total";
     text.family(name, Kind::Counter, "Configurations that were refused, so that the one before stayed.");
@@ -187,26 +194,7 @@ fn about_the_gateway(text: &mut Text, metrics: &Metrics) {
     text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
 }
 
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn each_door(
-    text: &mut Text,
-    name: &str,
-    kind: Kind,
-    help: &str,
-    doors: &[(&str, &DoorStats)],
-    read: fn(&DoorStats) -> i64,
-) {
-    text.family(name, kind, help);
-    for (door, stats) in doors {
-        text.sample(name, &[("door", door)], read(stats));
-    }
-}
-
-fn about_the_log(text: &mut Text, gateway: &Gateway) {
-    let Some(log) = gateway.access_log() else { return };
+fn about_the_log(text: &mut Text, log: &AccessLog) {
     let name = "msctl_access_log_lines_total";
     text.family(
         name,

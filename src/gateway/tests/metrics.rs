@@ -122,7 +122,7 @@ fn quoted(text: &str) -> (String, &str) {
 async fn read(world: &World, sample: &str, expected: f64) -> Exposition {
     let waiting = async {
         loop {
-            let exposition = Exposition::parse(&render(&world.gateway));
+            let exposition = Exposition::parse(&render(&world.gateway.sight()));
             if exposition.samples.get(sample) == Some(&expected) {
                 return exposition;
             }
@@ -130,13 +130,13 @@ async fn read(world: &World, sample: &str, expected: f64) -> Exposition {
         }
     };
     let waited = tokio::time::timeout(super::wire::PATIENCE, waiting).await;
-    waited.unwrap_or_else(|_| panic!("{sample} never was {expected}:\n{}", render(&world.gateway)))
+    waited.unwrap_or_else(|_| panic!("{sample} never was {expected}:\n{}", render(&world.gateway.sight())))
 }
 
 #[tokio::test]
 async fn an_idle_gateway_has_a_valid_exposition() {
     let world = World::new().await;
-    let read = Exposition::parse(&render(&world.gateway));
+    let read = Exposition::parse(&render(&world.gateway.sight()));
     assert!(read.kinds.len() > 20, "{:?}", read.kinds);
     read.is("msctl_in_flight service=order", 0.0);
     read.is("msctl_config_generation", 1.0);
@@ -172,7 +172,7 @@ async fn requests_are_counted_by_route_method_status_and_reason() {
     read.is("msctl_instances service=product state=ready", 1.0);
     read.is("msctl_instances service=product state=not_ready", 1.0);
     read.is("msctl_config_generation", 3.0);
-    read.is("msctl_connections_total door=inside", 1.0);
+    read.is("msctl_connections_total result=refused", 0.0);
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn what_is_open_is_in_flight() {
     let mut client = super::wire::Wire::connect(world.public).await;
     client.write("GET /orders HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let busy = read(&world, "msctl_in_flight service=order", 1.0).await;
-    busy.is("msctl_connections door=public", 1.0);
+    busy.is("msctl_connections", 1.0);
     drop(client);
     let idle = read(&world, "msctl_in_flight service=order", 0.0).await;
     idle.is("msctl_requests_total service=order route=/orders method=GET code=499 response_flag=DC", 1.0);
@@ -239,6 +239,6 @@ async fn no_name_comes_from_a_request() {
         world.send(&format!("M{number} /nowhere{number} HTTP/1.1\r\nHost: h{number}\r\n\r\n")).await;
     }
     read(&world, "msctl_requests_total method=other code=405 response_flag=NR", 300.0).await;
-    let text = render(&world.gateway);
+    let text = render(&world.gateway.sight());
     assert!(!text.contains("nowhere") && !text.contains("M299") && !text.contains("h299"), "{text}");
 }
