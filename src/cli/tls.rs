@@ -19,7 +19,7 @@ loopback addresses, and for nothing else.
 
 Examples:
   msctl tls trust
-  curl --cacert \"$(msctl tls trust --format json | jq -r .certificate)\" https://localhost:8443/")]
+  msctl tls trust --format json | jq -r .certificate")]
     Trust {
         #[command(flatten)]
         format: FormatArgs,
