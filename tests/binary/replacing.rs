@@ -190,7 +190,7 @@ fn containers_keep_running_and_calling_while_the_platform_process_is_replaced() 
     let shop = TestPlatform::new(&engine, &[order.and(bare), TestService::named("product")]);
     shop.up();
     let (before, first) = (shop.instances("order"), pid(&shop));
-    let url = shop.msctl(&["exec", "order", "--", "/responder", "env", "PRODUCT_URL"]).success().stdout;
+    let url = shop.msctl(&["exec", "order", "--", "/app/order", "env", "PRODUCT_URL"]).success().stdout;
     let address = shop.url().trim_start_matches("http://").to_owned();
     // From the client through a container to the internal door, and on to another container.
     let load = Load::on(&address, &format!("/bare/call?url={}/x", url.trim()));

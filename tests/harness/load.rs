@@ -19,13 +19,28 @@ pub struct Load {
 }
 
 impl Load {
-    /// Half of the clients keep their connection for as long as the server does.
+    /// Half of the clients keep their connection for as long as the server does. Every answer has to be
+    /// what the first one is; that the responder knows no such path is an answer, too.
     pub fn on(address: &str, path: &str) -> Self {
+        let (expected, _) = exchange(address, path, None).unwrap();
+        assert!(["200", "404"].iter().any(|status| expected.starts_with(status)), "{expected}");
         let (stop, served) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let clients = [true, true, false, false].map(|keep| {
-            let (address, path) = (address.to_owned(), path.to_owned());
+            let (address, path, expected) = (address.to_owned(), path.to_owned(), expected.clone());
             let (stop, served) = (Arc::clone(&stop), Arc::clone(&served));
-            std::thread::spawn(move || ask(&address, &path, keep, &stop, &served))
+            std::thread::spawn(move || {
+                let mut failures = Vec::new();
+                let mut kept = None;
+                while !stop.load(Ordering::Relaxed) {
+                    match exchange(&address, &path, kept.take()) {
+                        Ok((answer, stream)) if answer == expected => kept = stream.filter(|_| keep),
+                        Ok((other, _)) => failures.push(other),
+                        Err(failure) => failures.push(failure),
+                    }
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+                failures
+            })
         });
         Self { stop, served, clients: clients.into() }
     }
@@ -45,25 +60,13 @@ impl Load {
     }
 }
 
-fn ask(address: &str, path: &str, keep: bool, stop: &AtomicBool, served: &AtomicUsize) -> Vec<String> {
-    let mut failures = Vec::new();
-    let mut kept = None;
-    while !stop.load(Ordering::Relaxed) {
-        match exchange(address, path, kept.take()) {
-            Ok(stream) => kept = stream.filter(|_| keep),
-            Err(failure) => failures.push(failure),
-        }
-        served.fetch_add(1, Ordering::Relaxed);
-    }
-    failures
-}
-
-/// One POST, which nobody may send twice; gives the connection if it can be used again.
+/// One POST, which nobody may send twice; gives status and body, and the connection if it can be used
+/// again.
 fn exchange(
     address: &str,
     path: &str,
     kept: Option<BufReader<TcpStream>>,
-) -> Result<Option<BufReader<TcpStream>>, String> {
+) -> Result<(String, Option<BufReader<TcpStream>>), String> {
     let was_kept = kept.is_some();
     let told = |what: &str, error: &dyn std::fmt::Display| format!("{what} (kept: {was_kept}): {error}");
     let mut stream = match kept {
@@ -74,14 +77,12 @@ fn exchange(
     let request = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     stream.get_mut().write_all(request.as_bytes()).map_err(|error| told("write", &error))?;
     let head = read_head(&mut stream).map_err(|error| told("read", &error))?;
-    // The responder knows no such path, which is an answer, too.
-    if !head.starts_with("HTTP/1.1 200") && !head.starts_with("HTTP/1.1 404") {
-        return Err(told("answer", &head));
-    }
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
     let mut body = vec![0; length.ok_or_else(|| told("answer", &head))?];
     stream.read_exact(&mut body).map_err(|error| told("body", &error))?;
-    Ok((!head.contains("connection: close")).then_some(stream))
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    let answer = format!("{status} {}", String::from_utf8_lossy(&body));
+    Ok((answer, (!head.contains("connection: close")).then_some(stream)))
 }
 
 fn read_head(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
