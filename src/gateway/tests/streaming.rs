@@ -315,4 +315,32 @@ async fn a_client_of_http2_opens_a_websocket_on_a_stream() {
 
     let plain = Request::builder().method("CONNECT").uri("a:80").body(()).unwrap();
     assert_eq!(client.ask(plain).await.unwrap().head.status, 501);
+    let mut other = Request::builder().method("CONNECT").uri("http://a/orders/live").body(()).unwrap();
+    other.extensions_mut().insert(h2::ext::Protocol::from_static("connect-udp"));
+    assert_eq!(client.ask(other).await.unwrap().head.status, 501);
+}
+
+#[tokio::test]
+async fn what_is_said_before_the_answer_is_heard_before_the_answer() {
+    let more = Arc::new(Notify::new());
+    let told = Arc::clone(&more);
+    let backend = Backend::new(move |mut wire, _| {
+        let told = Arc::clone(&told);
+        async move {
+            wire.read().await;
+            wire.write("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x-gone\r\nX-Gone: 1\r\n\r\n")
+                .await;
+            told.notified().await;
+            wire.write(super::backend::ok("done")).await;
+        }
+    })
+    .await;
+    let world = World::serving(backend.address).await;
+    let mut wire = Wire::connect(world.public).await;
+    wire.write("GET /orders HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(wire.read_head().await.unwrap().status(), 102);
+    let hint = wire.read_head().await.unwrap();
+    assert_eq!((hint.status(), hint.header("link"), hint.header("x-gone")), (103, Some("</a>"), None));
+    more.notify_one();
+    assert_eq!(wire.read().await.unwrap().text(), "done");
 }
