@@ -6,7 +6,7 @@ use super::command::{CommandError, FormatArgs};
 use crate::admin::RouteRow;
 use crate::model::exit::ExitCode;
 use crate::model::explanation::{Answer, Destination, Explanation, Question};
-use crate::ops::{Context, routes};
+use crate::ops::{Context, OpsError, routes};
 use crate::ui::printer::{Format, Printer, Style};
 use crate::ui::text::{count, escape_control, latency, share};
 
@@ -19,13 +19,13 @@ Examples:
   msctl routes --explain GET /7 --host order.store.localhost --header 'X-Try: new'")]
 pub struct Args {
     /// Say which way this request would take, and why
-    #[arg(long, num_args = 2, value_names = ["METHOD", "PATH"])]
+    #[arg(long, env = "MSCTL_EXPLAIN", num_args = 2, value_delimiter = ' ', value_names = ["METHOD", "PATH"])]
     explain: Option<Vec<String>>,
-    /// The host name that the request is for
-    #[arg(long, requires = "explain", value_name = "HOST")]
+    /// The host name that the explained request is for
+    #[arg(long, env = "MSCTL_EXPLAIN_HOST", value_name = "HOST")]
     host: Option<String>,
-    /// A header of the request; may be given several times
-    #[arg(long, requires = "explain", value_name = "NAME: VALUE", value_parser = header)]
+    /// A header of the explained request; may be given several times
+    #[arg(long, env = "MSCTL_EXPLAIN_HEADER", value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(String, String)>,
     #[command(flatten)]
     format: FormatArgs,
@@ -38,9 +38,13 @@ fn header(text: &str) -> Result<(String, String), String> {
 
 pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
     let Args { explain, host, header, format } = args;
-    if let Some([method, path]) = explain.as_deref() {
-        let method = method.to_ascii_uppercase();
-        let question = Question { method, path: path.clone(), host, headers: header };
+    if let Some(request) = explain {
+        let [method, path] = &request[..] else {
+            let reason = "write a method and a path, such as GET /orders/7".to_owned();
+            return Err(OpsError::Argument { what: "--explain", text: request.join(" "), reason }.into());
+        };
+        let question =
+            Question { method: method.to_ascii_uppercase(), path: path.clone(), host, headers: header };
         let explanation = routes::explain(context, &question).await?;
         return show(&explanation, format.format, printer);
     }

@@ -163,7 +163,12 @@ mod tests {
 
     #[test]
     fn the_table_fits_into_80_columns() {
-        let expected = "";
+        let expected = "\
+SERVICE                       READY    OPEN    REQ/S       P50       P99  ERRORS
+order                           2/3      17    12346    950 µs   12.5 ms   0.1 %
+  GET,HEAD /orders                             12346    950 µs   12.5 ms   0.1 %
+  GET,HEAD /a-route/with-a…                    12346    950 µs   12.5 ms   300 %
+(no route)                                         -         -         -     0 %";
         assert_eq!(lines(&frame(), 80).join("\n"), expected);
         for width in [60, 80, 200] {
             assert!(lines(&frame(), width).iter().all(|line| line.chars().count() <= width.max(61)));

@@ -15,10 +15,12 @@ fn shop() -> TestPlatform {
 fn documents_parse_and_name_their_schema() {
     let shop = shop();
     let token = shop.msctl(&["token", "issue", "--subject", "me"]).success().stdout;
-    let verbs: [(&[&str], &str); 6] = [
+    let verbs: [(&[&str], &str); 8] = [
         (&["ps"], "msctl.ps/1"),
         (&["describe", "order"], "msctl.describe/1"),
         (&["routes"], "msctl.routes/1"),
+        (&["routes", "--explain", "GET", "/order"], "msctl.explain/1"),
+        (&["top", "--once"], "msctl.top/1"),
         (&["user", "list"], "msctl.users/1"),
         (&["doctor"], "msctl.doctor/1"),
         (&["token", "inspect", token.trim()], "msctl.token/1"),
@@ -70,10 +72,10 @@ fn tables_are_data_and_what_surrounds_them_is_talk() {
     let ps = shop.msctl(&["ps"]).success();
     insta::assert_snapshot!(shop.plain(&ps.stderr), @"shop at http://127.0.0.1:[PORT] (process)");
     insta::assert_snapshot!(shop.msctl(&["routes"]).success().stdout, @r#"
-    PATH                 METHODS  ACCESS  SERVICE  READY
-    /order               all      public  order    1
-    /order/health/live   GET      public  order    1
-    /order/health/ready  GET      public  order    1
+    PATH                 METHODS  ACCESS  SERVICE  READY  REQUESTS  ERRORS  P50  P99
+    /order               all      public  order    1      0         0 %     -    -
+    /order/health/live   GET      public  order    1      0         0 %     -    -
+    /order/health/ready  GET      public  order    1      0         0 %     -    -
     "#);
     let described = shop.msctl(&["describe", "order"]).success();
     let described = shop.plain(&described.stdout);

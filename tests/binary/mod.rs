@@ -13,5 +13,6 @@ mod pressure;
 mod processes;
 mod replacing;
 mod running;
+mod seeing;
 mod surroundings;
 mod tls;

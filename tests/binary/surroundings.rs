@@ -7,7 +7,7 @@ use crate::harness::msctl::Msctl;
 use crate::harness::platform::{TestPlatform, TestService};
 
 /// Every verb that needs a platform.
-const VERBS: [&[&str]; 16] = [
+const VERBS: [&[&str]; 18] = [
     &["up"],
     &["up", "-d"],
     &["up", "--plan"],
@@ -16,6 +16,8 @@ const VERBS: [&[&str]; 16] = [
     &["ps"],
     &["describe", "order"],
     &["routes"],
+    &["routes", "--explain", "GET", "/"],
+    &["top"],
     &["logs"],
     &["scale", "order=2"],
     &["restart"],
@@ -27,7 +29,7 @@ const VERBS: [&[&str]; 16] = [
 ];
 
 /// Verbs for which it is enough to know which platform is meant.
-const MANAGES_WITHOUT: [&str; 3] = ["down", "logs", "exec"];
+const MANAGES_WITHOUT: [&str; 4] = ["down", "logs", "exec", "top"];
 
 fn entries(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
