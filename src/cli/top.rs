@@ -22,7 +22,7 @@ const PACE: Duration = Duration::from_secs(1);
 Examples:
   msctl top                     until q or Ctrl-C
   msctl top --once
-  msctl top --format jsonl | jq '.services[] | {service, requests_per_second, p99_us}'
+  msctl top --format jsonl | jq '.services[] | {service, p99_us}'
 
 Rates and latencies are those of the last second. Without a terminal it shows one second and ends,
 but --format jsonl goes on.")]
