@@ -176,7 +176,7 @@ impl ClientIo {
         let nothing_waits = self.own.bytes.is_empty();
         if nothing_waits && malformed::is_refusal(bytes) && self.is_without_request() {
             let bytes_of_hyper = bytes.len();
-            let bytes = malformed::in_place_of(bytes, &self.limits);
+            let bytes = malformed::in_place_of(bytes, &self.scan, &self.limits);
             self.own = Own { bytes, written: 0, stands_for: bytes_of_hyper };
         }
         ready!(self.poll_own(context))?;

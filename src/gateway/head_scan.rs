@@ -105,6 +105,11 @@ impl HeadScan {
         matches!(self.at, At::Head(_))
     }
 
+    /// Whether the request line has begun and is not complete.
+    pub(super) fn is_in_request_line(&self) -> bool {
+        matches!(self.at, At::Head(Head { has_begun: false, .. }))
+    }
+
     /// Up to the end of the line, if it is there. How much was taken.
     fn feed_line(&mut self, bytes: &[u8]) -> usize {
         if let At::Start = self.at {

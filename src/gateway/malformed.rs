@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 
+use super::head_scan::HeadScan;
 use super::headers::X_REQUEST_ID;
 use super::limits::Limits;
 use super::problem::Problem;
@@ -21,9 +22,14 @@ pub(super) fn is_refusal(bytes: &[u8]) -> bool {
         && !contains(bytes, b"\r\nx-request-id:")
 }
 
-pub(super) fn in_place_of(bytes: &[u8], limits: &Limits) -> Vec<u8> {
+/// hyper says 431 whenever its buffer is full, but a request line that fills it is a target too long
+/// (RFC 9112, section 3).
+pub(super) fn in_place_of(bytes: &[u8], scan: &HeadScan, limits: &Limits) -> Vec<u8> {
     let problem = match status(bytes) {
         Some(StatusCode::URI_TOO_LONG) => Problem::UriTooLong { limit: limits.uri },
+        Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) if scan.is_in_request_line() => {
+            Problem::UriTooLong { limit: limits.uri }
+        }
         Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) => {
             Problem::HeadersTooLarge { limit: limits.header_block }
         }
@@ -88,7 +94,11 @@ mod tests {
     fn the_answer_is_a_document_with_the_status_and_the_length_that_it_has() {
         for (status, code) in [(400, "request_malformed"), (414, "uri_too_long"), (431, "headers_too_large")]
         {
-            let answer = in_place_of(format!("HTTP/1.1 {status} X\r\n").as_bytes(), &Limits::default());
+            let answer = in_place_of(
+                format!("HTTP/1.1 {status} X\r\n").as_bytes(),
+                &HeadScan::default(),
+                &Limits::default(),
+            );
             let answer = String::from_utf8(answer).unwrap();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
