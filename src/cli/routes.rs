@@ -16,7 +16,8 @@ Examples:
   msctl routes
   msctl routes --format json
   msctl routes --explain GET /orders/7
-  msctl routes --explain GET /7 --host order.store.localhost --header 'X-Try: new'")]
+  msctl routes --explain GET /7 --host order.store.localhost
+  msctl routes --explain POST /orders --header 'X-Canary: yes'")]
 pub struct Args {
     /// Say which way this request would take, and why
     #[arg(long, env = "MSCTL_EXPLAIN", num_args = 2, value_delimiter = ' ', value_names = ["METHOD", "PATH"])]

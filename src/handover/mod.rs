@@ -2,7 +2,7 @@
 //! between is refused.
 //!
 //! The one that serves has a [`Post`]: a unix socket of its user (0600, and the kernel is asked who is
-//! at the other end). The one that comes [`take`]s:
+//! at the other end). The one that comes takes ([`take()`]):
 //!
 //! | | the newcomer says | the old one says |
 //! |---|---|---|
