@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::command::{CommandError, switch};
 use crate::model::exit::ExitCode;
-use crate::model::platform::AccessLogTarget;
+use crate::model::platform::{AccessLogTarget, PortSharing};
 use crate::model::standalone::{ProbePolicy, Probing};
 use crate::ops::gateway::{self, Audience, Greeting, Source, Wish, Wishes};
 use crate::ops::{Context, OpsError};
@@ -35,7 +35,7 @@ everything as it is. SIGTERM lets open requests end; a second one cuts them.")]
 pub struct Args {
     /// Listeners, services and routes, as a file; the README shows one
     #[arg(long, env = "MSCTL_GATEWAY_CONFIG", value_name = "FILE",
-        conflicts_with_all = ["routes", "listen", "no_probe", "admin", "access_log"])]
+        conflicts_with_all = ["routes", "listen", "no_probe", "admin", "access_log", "share_port"])]
     config: Option<PathBuf>,
     /// Check the file, and start nothing
     #[arg(long, env = "MSCTL_CHECK", value_parser = switch, requires = "config")]
@@ -46,6 +46,9 @@ pub struct Args {
     /// Where clients come in; repeatable [default: 127.0.0.1:8080]
     #[arg(long, env = "MSCTL_LISTEN", value_name = "IP:PORT", value_delimiter = ',')]
     listen: Vec<SocketAddr>,
+    /// Let other gateways of this user listen there, too, if all of them say so
+    #[arg(long, env = "MSCTL_SHARE_PORT", value_parser = switch)]
+    share_port: bool,
     /// Do not ask endpoints whether they accept connections
     #[arg(long, env = "MSCTL_NO_PROBE", value_parser = switch)]
     no_probe: bool,
@@ -94,7 +97,8 @@ impl Args {
             AccessLogTarget::File(path) => AccessLogTarget::File(context.directory.join(path)),
             word => word,
         };
-        Source::Lines(Lines { listen, admin: self.admin, access_log, routes: self.routes }, probing)
+        let sharing = if self.share_port { PortSharing::Shared } else { PortSharing::Alone };
+        Source::Lines(Lines { listen, admin: self.admin, access_log, sharing, routes: self.routes }, probing)
     }
 }
 

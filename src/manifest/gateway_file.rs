@@ -1,6 +1,6 @@
 //! `gateway.toml`: all that a gateway is told that runs alone. Its services are listed with their
 //! endpoints; routes and `traffic` have the keys of a `service.toml`, each of `listeners` those of
-//! `[gateway]` in `msctl.toml`.
+//! `[gateway]` in `msctl.toml`, and `share_port`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::model::name::ServiceName;
-use crate::model::platform::{AccessLogTarget, GatewaySettings};
+use crate::model::platform::{AccessLogTarget, GatewaySettings, PortSharing};
 use crate::model::route::{Access, Route};
 use crate::model::standalone::{Configuration, ShutdownSettings, StaticService, TokenSettings};
 
@@ -93,9 +93,13 @@ fn read_listeners(value: Value<'_>) -> Vec<(GatewaySettings, Option<Place>)> {
         let hint = format!("for example listeners = {LISTENERS}");
         problems.report(&place, "listeners is an empty list: nobody could come in", hint);
     }
-    let listener = |section: Section<'_>| {
+    let listener = |mut section: Section<'_>| {
         let place = section.place.clone();
-        (gateway_section::read(section), Some(place))
+        let sharing = match section.take("share_port").and_then(Value::flag) {
+            Some(true) => PortSharing::Shared,
+            _ => PortSharing::Alone,
+        };
+        (GatewaySettings { sharing, ..gateway_section::read(section) }, Some(place))
     };
     sections.into_iter().map(listener).collect()
 }

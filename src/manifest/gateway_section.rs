@@ -16,8 +16,13 @@ pub fn read(mut section: Section<'_>) -> GatewaySettings {
     let tls = tls_settings::read(&mut section, listen);
     let access_log = section.take("access_log").map(read_access_log).unwrap_or_default();
     section.close();
-    let (tls, redirect_from) = (tls.settings, tls.redirect_from);
-    GatewaySettings { listen, tls, redirect_from, trusted_proxies, access_log }
+    GatewaySettings {
+        tls: tls.settings,
+        redirect_from: tls.redirect_from,
+        trusted_proxies,
+        access_log,
+        ..GatewaySettings::at(listen)
+    }
 }
 
 /// `"127.0.0.1:8080"`.

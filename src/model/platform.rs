@@ -39,6 +39,16 @@ pub struct GatewaySettings {
     /// Whose `X-Forwarded-*` and request ids are taken for true: networks of proxies before this one.
     pub trusted_proxies: Vec<Network>,
     pub access_log: AccessLogTarget,
+    pub sharing: PortSharing,
+}
+
+/// Whether other processes of the same user may listen at the same address (`SO_REUSEPORT`). All of
+/// them have to agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PortSharing {
+    #[default]
+    Alone,
+    Shared,
 }
 
 /// Where one line for each request goes.
@@ -130,6 +140,7 @@ impl GatewaySettings {
             redirect_from: None,
             trusted_proxies: Vec::new(),
             access_log: AccessLogTarget::default(),
+            sharing: PortSharing::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::certificates::Credential;
 use crate::gateway::{
     self, AccessLog, Door, Farewell, Gateway, Limits, ListenOptions, Listener, Stopped, Tls,
 };
-use crate::model::platform::GatewaySettings;
+use crate::model::platform::{GatewaySettings, PortSharing};
 
 #[derive(Default)]
 pub struct Doors {
@@ -89,8 +89,8 @@ impl Doors {
         if self.open.get(&settings.listen).is_some_and(|open| open.settings == *settings) {
             return Ok(Next::Stays(wanted));
         }
-        let main = self.socket(settings.listen)?;
-        let redirect = settings.redirect_from.map(|from| self.socket(from)).transpose()?;
+        let main = self.socket(settings.listen, settings.sharing)?;
+        let redirect = settings.redirect_from.map(|from| self.socket(from, settings.sharing)).transpose()?;
         let tls = wanted.credential.as_ref().map(secure).transpose()?;
         let served = |socket: &net::TcpListener| {
             let address = settings.listen;
@@ -164,12 +164,16 @@ impl Doors {
     }
 
     /// Another handle to what is open there, or a new socket.
-    fn socket(&self, address: SocketAddr) -> Result<net::TcpListener, StandaloneError> {
+    fn socket(&self, address: SocketAddr, sharing: PortSharing) -> Result<net::TcpListener, StandaloneError> {
         let open = self.open.values().find_map(|open| open.socket_at(address));
         let open = open.or_else(|| self.inherited.get(&address));
         let socket = match open {
             Some(open) => open.try_clone(),
-            None => gateway::listen(address, ListenOptions::default()).and_then(TcpListener::into_std),
+            None => {
+                let options =
+                    ListenOptions { reuse_port: sharing == PortSharing::Shared, ..ListenOptions::default() };
+                gateway::listen(address, options).and_then(TcpListener::into_std)
+            }
         };
         socket.map_err(|source: io::Error| StandaloneError::Listen { address, source })
     }

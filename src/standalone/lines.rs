@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::model::instance::Generation;
 use crate::model::name::ServiceName;
-use crate::model::platform::{AccessLogTarget, GatewaySettings};
+use crate::model::platform::{AccessLogTarget, GatewaySettings, PortSharing};
 use crate::model::route::{Access, Methods, Route, RoutePrefix};
 use crate::model::standalone::{
     Configuration, EndpointUrl, Probing, ShutdownSettings, StaticEndpoint, StaticService,
@@ -28,6 +28,7 @@ pub struct Lines {
     pub listen: Vec<SocketAddr>,
     pub admin: Option<SocketAddr>,
     pub access_log: AccessLogTarget,
+    pub sharing: PortSharing,
     pub routes: Vec<RouteLine>,
 }
 
@@ -77,7 +78,11 @@ impl Lines {
 
 impl Lines {
     fn listener(&self, address: SocketAddr) -> GatewaySettings {
-        GatewaySettings { access_log: self.access_log.clone(), ..GatewaySettings::at(address) }
+        GatewaySettings {
+            access_log: self.access_log.clone(),
+            sharing: self.sharing,
+            ..GatewaySettings::at(address)
+        }
     }
 }
 

@@ -66,3 +66,25 @@ fn an_address_that_is_taken_is_said_to_be() {
     let ran = Msctl::new(home.path(), &arguments).run().expect_code(6);
     assert!(ran.stderr.contains(&format!("cannot listen on {listen}")), "{}", ran.stderr);
 }
+
+#[test]
+fn gateways_that_share_a_port_all_get_clients() {
+    let home = tempfile::tempdir().unwrap();
+    let start = |listen: &str, backend: &Backend| {
+        let route = format!("/=http://{}", backend.address);
+        let arguments = ["gateway", "--listen", listen, "--share-port", "--route", &route];
+        let running = Msctl::new(home.path(), &arguments).spawn();
+        running.says("gateway at http://");
+        running
+    };
+    let (one, other) = (Backend::named("one"), Backend::named("other"));
+    let first = start("127.0.0.1:0", &one);
+    let address = address_after(&first, "gateway at http://");
+    let _second = start(&address.to_string(), &other);
+    let mut answered = std::collections::BTreeSet::new();
+    // A hash of a connection's ports decides: some dozen reach both.
+    until(SOON, "an answer of each", || {
+        answered.insert(get(&format!("http://{address}/")).body);
+        (answered.len() == 2).then_some(())
+    });
+}
