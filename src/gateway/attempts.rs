@@ -63,7 +63,7 @@ impl Gateway {
     pub(super) async fn ask(
         &self,
         asking: &Asking<'_>,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         record: &mut Record,
     ) -> Result<Answered, Problem> {
         let call = grpc::Call::of(request.headers());
@@ -87,7 +87,7 @@ impl Gateway {
                 }
                 (Err(failed), None) => (tally.lease, Err(failed.error), None),
                 (Err(failed), Some(_)) => {
-                    (tally.lease, Err(failed.error), failed.again.map(|again| *again.request))
+                    (tally.lease, Err(failed.error), failed.again.map(|again| again.request))
                 }
             };
             let Some(again) = again else {
@@ -100,7 +100,7 @@ impl Gateway {
             }
             setback = answer.map_err(|error| asking.explain(&error)).err();
             drop(lease);
-            sleep(backoff(number, fastrand::u64(..))).await;
+            Box::pin(sleep(backoff(number, fastrand::u64(..)))).await;
             number += 1;
             request = again;
             TraceContext::renew(request.headers_mut());
@@ -111,9 +111,9 @@ impl Gateway {
     fn watched(
         &self,
         asking: &Asking<'_>,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         call: Option<&grpc::Call>,
-    ) -> (Request<RequestBody>, Watched) {
+    ) -> (Box<Request<RequestBody>>, Watched) {
         let (visit, policy) = (asking.visit, asking.policy);
         let (parts, incoming) = request.into_parts();
         let protocol = asking.service.traffic.protocol;
@@ -126,14 +126,14 @@ impl Gateway {
             protocol,
             patience: Patience::of(&policy.timeouts, self.limits(), call, Instant::now().into()),
         };
-        (Request::from_parts(parts, body), watched)
+        (Box::new(Request::from_parts(parts, body)), watched)
     }
 
     async fn attempt(
         &self,
         asking: &Asking<'_>,
         tried: &mut Tried,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
         watched: &Watched,
         record: &mut Record,
     ) -> Result<Tally, Problem> {

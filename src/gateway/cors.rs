@@ -10,8 +10,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, ORIGIN, VARY,
 };
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
 use super::body::Body;
 use super::headers::has_token;
@@ -20,11 +19,11 @@ use crate::model::traffic::{Cors, Origins};
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
 /// The method that a preflight asks for; `None` for any other request.
-pub(super) fn preflighted(parts: &Parts) -> Option<Method> {
-    if parts.method != Method::OPTIONS || !parts.headers.contains_key(ORIGIN) {
+pub(super) fn preflighted<B>(request: &Request<B>) -> Option<Method> {
+    if request.method() != Method::OPTIONS || !request.headers().contains_key(ORIGIN) {
         return None;
     }
-    Method::from_bytes(parts.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes()).ok()
+    Method::from_bytes(request.headers().get(ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes()).ok()
 }
 
 /// The answer to a preflight for a route that takes `method`.
@@ -256,7 +255,7 @@ mod tests {
         let preflighted = |method: &str, lines: &[(&'static str, &str)]| {
             let mut request = Request::builder().method(method).body(()).unwrap();
             *request.headers_mut() = headers(lines);
-            super::preflighted(&request.into_parts().0)
+            super::preflighted(&request)
         };
         let (origin, asked) = (("origin", SHOP), ("access-control-request-method", "PUT"));
         assert_eq!(preflighted("OPTIONS", &[origin, asked]), Some(Method::PUT));

@@ -81,11 +81,8 @@ pub(super) struct Again {
 }
 
 impl Unanswered {
-    fn unsent(error: ConnectError, request: Request<RequestBody>) -> Self {
-        Self {
-            error: error.into(),
-            again: Some(Again { request: Box::new(request), written: Written::Nothing }),
-        }
+    fn unsent(error: ConnectError, request: Box<Request<RequestBody>>) -> Self {
+        Self { error: error.into(), again: Some(Again { request, written: Written::Nothing }) }
     }
 }
 
@@ -97,7 +94,7 @@ impl From<ExchangeError> for Unanswered {
 
 pub(super) async fn exchange(
     lease: &Lease,
-    request: Request<RequestBody>,
+    request: Box<Request<RequestBody>>,
     watched: &Watched,
     tries: &mut Tries,
 ) -> Result<Answer, Unanswered> {
@@ -114,14 +111,26 @@ pub(super) async fn exchange(
     if is_of_the_connection(failed.error()) {
         connection.retire();
     }
-    let mut again = match spare.again(failed) {
-        Ok(again) => again,
-        Err((error, again)) => return Err(Unanswered { error: watched.blame(error), again }),
-    };
+    match spare.again(failed) {
+        // Rare, and boxed so that every request need not be large enough for it.
+        Ok(again) => {
+            drop(connection);
+            Box::pin(exchange_again(lease, again, watched, tries)).await
+        }
+        Err((error, again)) => Err(Unanswered { error: watched.blame(error), again }),
+    }
+}
+
+/// On another connection, after the first one turned out to have been closed.
+async fn exchange_again(
+    lease: &Lease,
+    mut again: Box<Request<RequestBody>>,
+    watched: &Watched,
+    tries: &mut Tries,
+) -> Result<Answer, Unanswered> {
     TraceContext::renew(again.headers_mut());
     tries.again(RetryReason::Stale);
     tries.begin();
-    drop(connection);
     let mut connection = match tries.connected(lease.another(watched.protocol).await) {
         Ok(connection) => connection,
         Err(error) => return Err(Unanswered::unsent(error, again)),
@@ -138,13 +147,13 @@ impl Watched {
     async fn send(
         &self,
         connection: &mut Connection,
-        mut request: Request<RequestBody>,
+        mut request: Box<Request<RequestBody>>,
     ) -> Result<Result<Response<Incoming>, Failed>, ExchangeError> {
         if let Some(early) = &self.early {
             early.listen(&mut request);
         }
         let Connection { sender, age, timer } = connection;
-        let mut sending = pin!(sender.send(request, *age));
+        let mut sending = pin!(sender.send(*request, *age));
         poll_fn(|context| {
             let answer = sending.as_mut().poll(context);
             if self.early.as_ref().is_some_and(|early| early.poll_flood(context).is_ready()) {
@@ -201,7 +210,7 @@ impl Watched {
 /// What is kept of a request in case that it has to be sent again.
 #[derive(Debug)]
 pub(super) struct Spare {
-    head: Option<Parts>,
+    head: Option<Box<Parts>>,
     body: Option<Arc<Upload>>,
     idempotent: bool,
     protocol: UpstreamProtocol,
@@ -230,23 +239,21 @@ impl Spare {
     /// wrote nothing of it; an instance may refuse a stream before it did anything with it (RFC 9113,
     /// section 8.7); and a method that may be repeated (RFC 9110, section 9.2.2) may meet a connection
     /// that just ended. Else the error, with the request if another instance may be asked.
-    fn again(self, mut failed: Failed) -> Result<Request<RequestBody>, (hyper::Error, Option<Again>)> {
+    fn again(self, mut failed: Failed) -> Result<Box<Request<RequestBody>>, (hyper::Error, Option<Again>)> {
         let stale = self.age == Age::Reused;
-        let unsent = failed.take_message();
+        let unsent = failed.take_message().map(Box::new);
         let error = failed.into_error();
         if let Some(request) = unsent {
             if stale || self.protocol == UpstreamProtocol::Http2 {
                 return Ok(request);
             }
-            return Err((error, Some(Again { request: Box::new(request), written: Written::Nothing })));
+            return Err((error, Some(Again { request, written: Written::Nothing })));
         }
         let broke = self.idempotent && is_of_the_connection(&error);
         let here = is_refused(&error) || (stale && broke);
         match self.request().filter(|_| here || broke) {
             Some(request) if here => Ok(request),
-            Some(request) => {
-                Err((error, Some(Again { request: Box::new(request), written: Written::Something })))
-            }
+            Some(request) => Err((error, Some(Again { request, written: Written::Something }))),
             None => Err((error, None)),
         }
     }
@@ -258,21 +265,21 @@ impl Spare {
     }
 
     /// `None` where it was not kept, or is gone.
-    pub(super) fn request(self) -> Option<Request<RequestBody>> {
+    pub(super) fn request(self) -> Option<Box<Request<RequestBody>>> {
         let body = match self.body {
             Some(upload) => upload.again()?,
             None => RequestBody::Empty,
         };
-        Some(Request::from_parts(self.head?, body))
+        Some(Box::new(Request::from_parts(*self.head?, body)))
     }
 }
 
-fn head_of(request: &Request<RequestBody>) -> Parts {
+fn head_of(request: &Request<RequestBody>) -> Box<Parts> {
     let mut copy = Request::new(());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    copy.into_parts().0
+    Box::new(copy.into_parts().0)
 }
 
 fn is_refused(error: &hyper::Error) -> bool {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::HOST;
-use http::request::Parts;
 use http::{Method, Request};
 
 use super::client_io::Framing;
@@ -34,27 +33,29 @@ const ANY_HOST: &str = "localhost";
 /// # Errors
 /// When the question is no request, with the reason.
 pub fn explain(table: &RouteTable, own: &[RoutePrefix], question: &Question) -> Result<Explanation, String> {
-    let parts = parts(question)?;
+    let request = request(question)?;
     let told = |path: &str, host: String, seen: Seen, answer: Answer| Explanation {
         schema: SCHEMA.to_owned(),
-        method: parts.method.to_string(),
+        method: request.method().to_string(),
         path: path.to_owned(),
         host,
-        candidates: seen.candidates(&parts.method, &answer),
+        candidates: seen.candidates(request.method(), &answer),
         answer,
     };
-    let checked = message::check(&parts, Framing::Clear, &Limits::default());
-    let authority = match checked.and_then(|()| message::authority(&parts)) {
+    let checked = message::check(&request, Framing::Clear, &Limits::default());
+    let authority = match checked.and_then(|()| message::authority(&request)) {
         Ok(authority) => authority,
-        Err(problem) => return Ok(told(parts.uri.path(), String::new(), Seen::default(), refused(&problem))),
+        Err(problem) => {
+            return Ok(told(request.uri().path(), String::new(), Seen::default(), refused(&problem)));
+        }
     };
     let host = authority.host();
     let described = describe_host(table, &host);
-    let path = match path::normalise(parts.uri.path()) {
+    let path = match path::normalise(request.uri().path()) {
         Ok(path) => path,
         Err(fault) => {
             let answer = refused(&fault.into());
-            return Ok(told(parts.uri.path(), described, Seen::default(), answer));
+            return Ok(told(request.uri().path(), described, Seen::default(), answer));
         }
     };
     if let Some(prefix) = own.iter().find(|prefix| door::covers(prefix, &path)) {
@@ -62,18 +63,18 @@ pub fn explain(table: &RouteTable, own: &[RoutePrefix], question: &Question) -> 
         return Ok(told(&path, described, Seen::default(), answer));
     }
     let mut seen = Seen::default();
-    let asked = Asked { host: &host, path: &path, method: &parts.method, caller: None };
+    let asked = Asked { host: &host, path: &path, method: request.method(), caller: None };
     let answer = match destination::rule(asked, table, &mut seen) {
         Ok(rule) => {
             seen.winner = Some(Arc::clone(rule));
-            answer(rule, table.service(&rule.service), &path, &parts)
+            answer(rule, table.service(&rule.service), &path, &request)
         }
         Err(problem) => refused(&problem),
     };
     Ok(told(&path, described, seen, answer))
 }
 
-fn parts(question: &Question) -> Result<Parts, String> {
+fn request(question: &Question) -> Result<Request<()>, String> {
     let mut request = Request::builder().method(question.method.as_str()).uri(&question.path);
     for (name, value) in &question.headers {
         request = request.header(name, value);
@@ -86,7 +87,7 @@ fn parts(question: &Question) -> Result<Parts, String> {
     if !question.path.starts_with('/') {
         return Err("the path has to start with \"/\"".to_owned());
     }
-    Ok(request.into_parts().0)
+    Ok(request)
 }
 
 fn refused(problem: &Problem) -> Answer {
@@ -109,12 +110,12 @@ fn describe_host(table: &RouteTable, host: &str) -> String {
     }
 }
 
-fn answer(rule: &Rule, service: Option<&Arc<Service>>, path: &str, parts: &Parts) -> Answer {
+fn answer(rule: &Rule, service: Option<&Arc<Service>>, path: &str, request: &Request<()>) -> Answer {
     if let Some(redirect) = &rule.policy.redirect {
         return Answer::Redirect { status: redirect.status, to: redirect.to.clone() };
     }
     let Some(service) = service else { return refused(&Problem::NoRoute) };
-    let (candidates, canary) = candidates(service, parts);
+    let (candidates, canary) = candidates(service, request);
     Answer::Service(Box::new(Destination {
         service: service.name.to_string(),
         route: rule.prefix.to_string(),
@@ -128,7 +129,7 @@ fn answer(rule: &Rule, service: Option<&Arc<Service>>, path: &str, parts: &Parts
 }
 
 /// The instances that it may be, and what is to be said of how they were narrowed down.
-fn candidates(service: &Service, parts: &Parts) -> (Vec<String>, String) {
+fn candidates(service: &Service, request: &Request<()>) -> (Vec<String>, String) {
     let now = Instant::now();
     let named = |subset| -> Vec<String> {
         let all = service.among(subset, now).iter().map(|upstream| {
@@ -139,7 +140,7 @@ fn candidates(service: &Service, parts: &Parts) -> (Vec<String>, String) {
     };
     let Some(policy) = &service.traffic.canary else { return (named(None), String::new()) };
     // The lowest and the highest draw: where both choose the same, chance has no say.
-    let choices = [0, 99].map(|draw| canary::choose(policy, &parts.headers, draw));
+    let choices = [0, 99].map(|draw| canary::choose(policy, request.headers(), draw));
     match choices {
         [Subset::Newest, Subset::Newest] => {
             (named(Some(Subset::Newest)), ", of the newest generation".to_owned())

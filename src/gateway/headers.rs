@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, TRAILER,
+    TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -26,8 +26,6 @@ pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwa
 pub(super) const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_MSCTL_HOPS: HeaderName = HeaderName::from_static("x-msctl-hops");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// How many gateways a request passes at most: more of them are the same one, again and again.
 const MAX_HOPS: u8 = 5;
@@ -46,6 +44,18 @@ const OURS: [&str; 9] = [
     "forwarded",
 ];
 
+/// What concerns one connection alone, with what `Connection` names.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// End-to-end headers that `Connection` may not take out.
 const KEPT: [&str; 7] =
     ["authorization", "content-length", "content-type", "cookie", "host", "set-cookie", "x-request-id"];
@@ -61,16 +71,8 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    for name in [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        PROXY_CONNECTION,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+    // A head has few of them or none: a look at each name costs less than a search for every one.
+    while let Some(name) = headers.keys().find(|name| HOP_BY_HOP.contains(&name.as_str())).cloned() {
         headers.remove(name);
     }
 }
@@ -92,7 +94,12 @@ pub(super) fn next_hop(headers: &HeaderMap) -> Option<u8> {
 }
 
 pub(super) fn set_hops(headers: &mut HeaderMap, hops: u8) {
-    headers.insert(X_MSCTL_HOPS, HeaderValue::from(u16::from(hops)));
+    let value = match hops {
+        // Nearly always.
+        1 => HeaderValue::from_static("1"),
+        hops => HeaderValue::from(u16::from(hops)),
+    };
+    headers.insert(X_MSCTL_HOPS, value);
 }
 
 /// Removes from trailers what services may take for part of the head, and only a head may say
@@ -116,7 +123,7 @@ pub(super) fn remove_forged(headers: &mut HeaderMap) {
 /// Where a request came from, as told to the service.
 #[derive(Debug)]
 pub(super) struct Origin<'r> {
-    pub(super) client: IpAddr,
+    pub(super) client: HeaderValue,
     pub(super) scheme: &'static str,
     pub(super) authority: &'r Authority,
     pub(super) request_id: &'r HeaderValue,
@@ -124,10 +131,15 @@ pub(super) struct Origin<'r> {
     pub(super) prefix: Option<&'r str>,
 }
 
-pub(super) fn set_origin(headers: &mut HeaderMap, origin: &Origin<'_>) {
+/// An address as services are told it.
+pub(super) fn address(client: IpAddr) -> HeaderValue {
+    text(&client.to_canonical().to_string())
+}
+
+pub(super) fn set_origin(headers: &mut HeaderMap, origin: Origin<'_>) {
     headers.insert(HOST, origin.authority.value.clone());
     headers.insert(X_REQUEST_ID, origin.request_id.clone());
-    headers.insert(X_FORWARDED_FOR, text(&origin.client.to_canonical().to_string()));
+    headers.insert(X_FORWARDED_FOR, origin.client);
     headers.insert(X_FORWARDED_HOST, origin.authority.value.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(origin.scheme));
     if let Some(prefix) = origin.prefix {

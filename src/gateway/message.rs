@@ -7,9 +7,8 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::request::Parts;
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
 
 use super::client_io::Framing;
 use super::limits::Limits;
@@ -46,23 +45,23 @@ impl Authority {
 
 /// # Errors
 /// With the first rule that the request breaks.
-pub(super) fn check(parts: &Parts, framing: Framing, limits: &Limits) -> Result<(), Problem> {
+pub(super) fn check<B>(request: &Request<B>, framing: Framing, limits: &Limits) -> Result<(), Problem> {
     if framing == Framing::Ambiguous {
         return Err(Problem::Framing);
     }
-    if !is_plainly_coded(&parts.headers) {
+    if !is_plainly_coded(request.headers()) {
         return Err(Problem::Coding);
     }
-    match parts.method {
+    match *request.method() {
         Method::CONNECT => return Err(Problem::Connect),
         Method::TRACE => return Err(Problem::Trace),
         _ => {}
     }
-    let uri_length = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let uri_length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if uri_length > limits.uri {
         return Err(Problem::UriTooLong { limit: limits.uri });
     }
-    if parts.headers.len() > MAX_FIELDS || block_size(&parts.headers) > limits.header_block {
+    if request.headers().len() > MAX_FIELDS || block_size(request.headers()) > limits.header_block {
         return Err(Problem::HeadersTooLarge { limit: limits.header_block });
     }
     Ok(())
@@ -90,8 +89,9 @@ pub(super) fn is_plainly_coded(headers: &HeaderMap) -> bool {
 
 /// The host of a request: exactly one, from the request line (absolute-form, `:authority`) if it
 /// is there, else from `Host`, which HTTP/1.1 has in either case (RFC 9112, section 3.2).
-pub(super) fn authority(parts: &Parts) -> Result<Authority, Problem> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
+pub(super) fn authority<B>(request: &Request<B>) -> Result<Authority, Problem> {
+    let (uri, version) = (request.uri(), request.version());
+    let mut hosts = request.headers().get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
     if second.is_some() {
         return Err(Problem::Host("the request has several Host headers"));
@@ -99,28 +99,25 @@ pub(super) fn authority(parts: &Parts) -> Result<Authority, Problem> {
     if host.is_some_and(|host| !is_authority(host.as_bytes())) {
         return Err(Problem::Host("the host is malformed"));
     }
-    if parts.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+    if uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
         return Err(Problem::Host("the URL is neither of http nor of https"));
     }
-    let value = match (parts.uri.authority(), host) {
-        (Some(_), None) if parts.version == Version::HTTP_11 => {
-            return Err(Problem::Host("the request has no Host header"));
+    match (uri.authority(), host) {
+        (Some(_), None) if version == Version::HTTP_11 => {
+            Err(Problem::Host("the request has no Host header"))
         }
         (Some(authority), host) => {
             let differs =
                 host.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()));
-            if differs && parts.version == Version::HTTP_2 {
+            if differs && version == Version::HTTP_2 {
                 return Err(Problem::Host("Host and :authority differ"));
             }
-            HeaderValue::from_str(authority.as_str()).map_err(|_| Problem::Host("the host is malformed"))?
+            let text = Some(authority.as_str()).filter(|text| is_authority(text.as_bytes()));
+            let value = text.and_then(|text| HeaderValue::from_str(text).ok());
+            Ok(Authority { value: value.ok_or(Problem::Host("the host is malformed"))? })
         }
-        (None, Some(host)) => host.clone(),
-        (None, None) => return Err(Problem::Host("the request has no Host header")),
-    };
-    if is_authority(value.as_bytes()) {
-        Ok(Authority { value })
-    } else {
-        Err(Problem::Host("the host is malformed"))
+        (None, Some(host)) => Ok(Authority { value: host.clone() }),
+        (None, None) => Err(Problem::Host("the request has no Host header")),
     }
 }
 
@@ -168,8 +165,8 @@ mod tests {
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        let parts = request.body(()).unwrap().into_parts().0;
-        let found = authority(&parts).map_or_else(|p| p.to_string(), |a| a.host().into_owned());
+        let found =
+            authority(&request.body(()).unwrap()).map_or_else(|p| p.to_string(), |a| a.host().into_owned());
         assert_eq!(found, expected, "{uri} {hosts:?}");
     }
 

@@ -58,7 +58,7 @@ impl Pool {
                         return Ok(Connection { sender: Sender::Http1(sender), age: Age::Reused, timer });
                     }
                 }
-                self.open().await
+                Box::pin(self.open()).await
             }
         }
     }
@@ -66,7 +66,7 @@ impl Pool {
     /// A connection that cannot have been closed while it was idle.
     pub(super) async fn another(&self, protocol: UpstreamProtocol) -> Result<Connection, ConnectError> {
         match protocol {
-            UpstreamProtocol::Http1 => self.open().await,
+            UpstreamProtocol::Http1 => Box::pin(self.open()).await,
             // The one that failed is known to have, and the others are watched.
             UpstreamProtocol::Http2 => self.share().await,
         }
@@ -115,14 +115,14 @@ impl Pool {
     }
 
     async fn share(&self) -> Result<Connection, ConnectError> {
-        let shared = |shared: &Arc<Shared>, age| Connection {
-            sender: Sender::Http2(shared.begin()),
-            age,
-            timer: LazyTimer::default(),
-        };
         if let Some(found) = self.lock().with_room() {
             return Ok(shared(&found, Age::Reused));
         }
+        // Rare, and boxed so that every request need not be large enough for it.
+        Box::pin(self.open_shared()).await
+    }
+
+    async fn open_shared(&self) -> Result<Connection, ConnectError> {
         let patience = self.limits.connect;
         let _turn = timeout(patience, self.opening.lock()).await.map_err(|_| ConnectError::Late(patience))?;
         if let Some(found) = self.lock().with_room() {
@@ -199,4 +199,9 @@ impl Kept {
             self.idle.pop_front();
         }
     }
+}
+
+/// A request's part of it.
+fn shared(shared: &Arc<Shared>, age: Age) -> Connection {
+    Connection { sender: Sender::Http2(shared.begin()), age, timer: LazyTimer::default() }
 }

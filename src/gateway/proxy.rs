@@ -62,10 +62,12 @@ pub struct Gateway {
 }
 
 /// One connection of a client, as its requests see it.
-#[derive(Debug)]
 pub(super) struct Session {
+    pub(super) gateway: Gateway,
     pub(super) door: Arc<Door>,
     pub(super) client: SocketAddr,
+    /// The same without its port, as services are told it.
+    pub(super) address: HeaderValue,
     /// `None`: in clear.
     pub(super) tls: Option<Secured>,
     pub(super) activity: Arc<Activity>,
@@ -85,6 +87,11 @@ impl Session {
     /// Of the URLs that lead here.
     pub(super) fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// What services are told of where a request comes from.
+    pub(super) fn address_of(&self, remote: &Remote) -> HeaderValue {
+        if remote.is_proxied { headers::address(remote.client) } else { self.address.clone() }
     }
 
     /// Whether a request for this host has come to the right connection.
@@ -187,7 +194,7 @@ impl Gateway {
     pub(super) async fn handle(
         &self,
         session: &Session,
-        mut request: Request<Incoming>,
+        mut request: Box<Request<Incoming>>,
     ) -> Response<Recorded> {
         if request.version() == Version::HTTP_2 {
             tunnel::translate(&mut request);
@@ -224,34 +231,33 @@ impl Gateway {
         &self,
         session: &Session,
         remote: Remote,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         request_id: &HeaderValue,
         record: &mut Record,
         finish: &mut Finish,
     ) -> Result<Response<Body>, Problem> {
-        let (parts, body) = request.into_parts();
-        message::check(&parts, session.activity.take_framing(), &self.limits)?;
-        let authority = message::authority(&parts)?;
+        message::check(&request, session.activity.take_framing(), &self.limits)?;
+        let authority = message::authority(&request)?;
         record.is_for_host(&authority.value);
         session.admits(&authority)?;
-        let uri = parts.uri.clone();
+        let uri = request.uri().clone();
         let path = path::normalise(uri.path())?;
         let table = Arc::clone(&self.routes.borrow());
-        if let Some(method) = cors::preflighted(&parts)
-            && let Some(answer) = self.preflight(session, &parts.headers, &authority, &path, &method, &table)
+        if let Some(method) = cors::preflighted(&request)
+            && let Some(answer) =
+                self.preflight(session, request.headers(), &authority, &path, &method, &table)
         {
             return Ok(answer);
         }
-        let caller = self.caller(session, &parts.headers, &table)?;
+        let caller = self.caller(session, request.headers(), &table)?;
         let asked =
-            Asked { host: &authority.host(), path: &path, method: &parts.method, caller: caller.as_ref() };
+            Asked { host: &authority.host(), path: &path, method: request.method(), caller: caller.as_ref() };
         let destination = destination::find(&session.door, asked, &table, &self.embedded)?;
-        let (version, trace) = (parts.version, record.trace());
+        let (version, trace) = (request.version(), record.trace());
         let visit =
             Visit { session, remote, version, table, authority, path: &path, request_id, trace, caller };
-        let request = Request::from_parts(parts, body);
         match destination {
-            Destination::Embedded(handler) => visit.embedded(&*handler, request, record).await,
+            Destination::Embedded(handler) => visit.embedded(&*handler, *request, record).await,
             Destination::Service { service, way } => {
                 *finish = Finish::of(&way, &request);
                 self.proxied(&visit, &service, &way, request, record).await
@@ -299,7 +305,7 @@ impl Gateway {
         visit: &Visit<'_>,
         service: &Arc<Service>,
         way: &Way,
-        mut request: Request<Incoming>,
+        mut request: Box<Request<Incoming>>,
         record: &mut Record,
     ) -> Result<Response<Body>, Problem> {
         record.takes(way.stats(service));

@@ -32,6 +32,7 @@ use super::client_io::{Activity, ClientIo};
 use super::client_stream::ClientStream;
 use super::connections::{Connections, Guest, Place};
 use super::door::{Door, Listener};
+use super::headers;
 use super::parting::{Farewell, Parting};
 use super::proxy::{Gateway, Session};
 use super::tls::{self, Greeting, Protocol, Secured, Tls};
@@ -201,14 +202,16 @@ impl Entrance {
         let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()), place);
         let ending = ending(tasks.clone(), Arc::clone(&activity));
         let builder = protocols(tls.as_ref().map(|tls| tls.protocol));
-        let session = Arc::new(Session { door, client, tls, activity, tasks });
+        let address = headers::address(client.ip());
+        let session = Arc::new(Session { gateway, door, client, address, tls, activity, tasks });
         let service = service_fn(move |request| {
-            let (gateway, session) = (gateway.clone(), Arc::clone(&session));
-            async move { Ok::<_, Infallible>(answer(&gateway, &session, request).await) }
+            let (session, request) = (Arc::clone(&session), Box::new(request));
+            async move { Ok::<_, Infallible>(answer(&session, request).await) }
         });
         let mut connection =
             std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
             () = ending => {
                 connection.as_mut().graceful_shutdown();
@@ -228,11 +231,12 @@ struct Known {
     place: Place,
 }
 
-async fn answer(gateway: &Gateway, session: &Session, request: Request<Incoming>) -> Response<Recorded> {
-    let version = request.version();
+/// The request is boxed because it is handed on many times before it is sent.
+async fn answer(session: &Session, request: Box<Request<Incoming>>) -> Response<Recorded> {
+    let (gateway, version) = (&session.gateway, request.version());
     session.activity.hears(version);
     let mut response = match *session.door {
-        Door::Redirect { port } => to_tls::answer(gateway, session, port, request),
+        Door::Redirect { port } => to_tls::answer(session, port, &request),
         _ => gateway.handle(session, request).await,
     };
     session.activity.answers().await;

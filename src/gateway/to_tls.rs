@@ -8,7 +8,7 @@ use super::body::Body;
 use super::headers::X_REQUEST_ID;
 use super::message::{self, Authority};
 use super::problem::Problem;
-use super::proxy::{Gateway, Session};
+use super::proxy::Session;
 use super::request_id::{self, Trust};
 use super::wants::Wants;
 
@@ -16,26 +16,21 @@ use super::wants::Wants;
 const HTTPS: u16 = 443;
 
 /// `port` is where TLS is spoken. Every method keeps its body on the way there (308).
-pub(super) fn answer<B>(
-    gateway: &Gateway,
-    session: &Session,
-    port: u16,
-    request: Request<B>,
-) -> Response<Recorded> {
+pub(super) fn answer<B>(session: &Session, port: u16, request: &Request<B>) -> Response<Recorded> {
     let busy = session.activity.begin();
-    let mut record = Record::begin(&request, session.door.label(), session.client, busy, gateway.observer());
+    let mut record =
+        Record::begin(request, session.door.label(), session.client, busy, session.gateway.observer());
     let id = request_id::choose(None, Trust::Nobody);
     record.has_id(&id);
-    let parts = request.into_parts().0;
-    let target = message::authority(&parts).and_then(|authority| location(&authority, port, &parts.uri));
+    let target = message::authority(request).and_then(|authority| location(&authority, port, request.uri()));
     let mut response = match target {
         Ok(location) => redirect(location),
         Err(problem) => {
             record.fails_with(&problem);
-            problem.response(&id, Wants::of(&parts.headers))
+            problem.response(&id, Wants::of(request.headers()))
         }
     };
-    if parts.version < Version::HTTP_2 {
+    if request.version() < Version::HTTP_2 {
         // The client will not come back to this connection.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -93,7 +93,7 @@ impl Visit<'_> {
     fn set_origin(&self, headers: &mut HeaderMap, prefix: Option<&str>) {
         let told = self.remote.is_proxied.then(|| Told::by(headers));
         headers::remove_forged(headers);
-        headers::set_origin(headers, &self.origin(prefix));
+        headers::set_origin(headers, self.origin(prefix));
         if let Some(told) = told {
             told.continue_in(headers, self.remote.peer);
         }
@@ -101,7 +101,7 @@ impl Visit<'_> {
 
     fn origin<'v>(&'v self, prefix: Option<&'v str>) -> Origin<'v> {
         Origin {
-            client: self.remote.client,
+            client: self.session.address_of(&self.remote),
             scheme: self.session.scheme(),
             authority: &self.authority,
             request_id: self.request_id,
