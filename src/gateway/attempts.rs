@@ -29,7 +29,7 @@ use super::proxy::{Answered, Gateway};
 use super::table::{Preference, RouteTable, Service};
 use super::trace_context::TraceContext;
 use super::upload::{self, RequestBody, UploadState};
-use super::upstream::Lease;
+use super::upstream::{Lease, Upstream};
 use super::verdict;
 use super::visit::Visit;
 use crate::model::name::ServiceName;
@@ -68,7 +68,7 @@ impl Gateway {
     ) -> Result<Answered, Problem> {
         let call = grpc::Call::of(request.headers());
         let on_deadline = OnDeadline::of(call.as_ref());
-        let (mut request, watched) = self.watched(asking, request, call.as_ref());
+        let (mut request, mut watched) = self.watched(asking, request, call.as_ref());
         record.uploads(watched.upload.as_ref());
         let (mut tried, mut number) = (Tried::NOBODY, 1);
         let mut _retry: Option<Retry<'_>> = None;
@@ -102,6 +102,7 @@ impl Gateway {
             drop(lease);
             Box::pin(sleep(backoff(number, fastrand::u64(..)))).await;
             number += 1;
+            watched.patience.tries_again(Instant::now().into());
             request = again;
             TraceContext::renew(request.headers_mut());
             request.headers_mut().insert(X_MSCTL_ATTEMPT, HeaderValue::from(number));
@@ -117,14 +118,14 @@ impl Gateway {
         let (visit, policy) = (asking.visit, asking.policy);
         let (parts, incoming) = request.into_parts();
         let protocol = asking.service.traffic.protocol;
-        let (limit, keep) = (policy.max_body.bytes(), upload::kept_for(protocol));
+        let (limit, keep) = (policy.max_body.bytes(), upload::kept_for(protocol, &asking.method));
         let (body, upload) = RequestBody::new(incoming, visit.version, limit, keep);
         let watched = Watched {
             upload,
             early: (protocol == UpstreamProtocol::Http1)
                 .then(|| Early::new(&visit.session.activity, visit.version)),
             protocol,
-            patience: Patience::of(&policy.timeouts, self.limits(), call, Instant::now().into()),
+            patience: Patience::of(policy, self.limits(), call, Instant::now().into()),
         };
         (Box::new(Request::from_parts(parts, body)), watched)
     }
@@ -141,7 +142,7 @@ impl Gateway {
         let admission = service.state().breaker.admit(Instant::now()).map_err(|refused| {
             Problem::BreakerOpen { service: service.name.clone(), retry_after: refused.retry_after }
         })?;
-        let lease = self.enter(&asking.visit.table, &service.name, asking.preference, tried).await?;
+        let lease = self.enter(asking, tried).await?;
         tried.add(&**lease.upstream());
         record.goes_to(lease.upstream());
         let result = exchange(&lease, request, watched, record.tries()).await;
@@ -157,24 +158,23 @@ impl Gateway {
 
     /// Picks an instance and enters it. Where it was withdrawn in between, picks again from a
     /// fresh table, waiting for it a little if it is not there yet.
-    async fn enter(
-        &self,
-        table: &Arc<RouteTable>,
-        name: &ServiceName,
-        preference: Preference,
-        tried: &Tried,
-    ) -> Result<Lease, Problem> {
-        let mut table = Arc::clone(table);
-        for _ in 0..PICKS {
+    async fn enter(&self, asking: &Asking<'_>, tried: &Tried) -> Result<Lease, Problem> {
+        if let Ok(lease) = asking.pick(asking.service, tried)?.enter() {
+            return Ok(lease);
+        }
+        // Rare, and boxed so that every request need not be large enough for it.
+        Box::pin(self.enter_fresher(asking, tried)).await
+    }
+
+    async fn enter_fresher(&self, asking: &Asking<'_>, tried: &Tried) -> Result<Lease, Problem> {
+        let name = &asking.service.name;
+        let mut table = Arc::clone(asking.visit.table);
+        for _ in 1..PICKS {
+            table = self.fresher(&table).await;
             let service = table.service(name).ok_or(Problem::NoRoute)?;
-            let upstream = service.pick(preference, tried).ok_or_else(|| Problem::NoneReady {
-                service: name.clone(),
-                state: service.waiting().to_owned(),
-            })?;
-            if let Ok(lease) = upstream.enter() {
+            if let Ok(lease) = asking.pick(service, tried)?.enter() {
                 return Ok(lease);
             }
-            table = self.fresher(&table).await;
         }
         let state = "its instances are being replaced".to_owned();
         Err(Problem::NoneReady { service: name.clone(), state })
@@ -226,6 +226,13 @@ pub(super) fn asked(visit: &Visit<'_>, headers: &HeaderMap) -> Asked {
 }
 
 impl<'r> Asking<'r> {
+    fn pick<'s>(&self, service: &'s Service, tried: &Tried) -> Result<&'s Arc<Upstream>, Problem> {
+        service.pick(self.preference, tried).ok_or_else(|| Problem::NoneReady {
+            service: service.name.clone(),
+            state: service.waiting().to_owned(),
+        })
+    }
+
     /// The right to another try, if it is worth one and the service can bear it.
     fn retry(&self, failed: (Failure, Written, Replay), number: u32) -> Option<Retry<'r>> {
         let (failure, written, body) = failed;

@@ -17,16 +17,17 @@ use super::table::{Host, RouteTable, Service};
 use crate::model::name::ServiceName;
 use crate::model::traffic::RoutePolicy;
 
-pub(super) enum Destination {
+/// Services and rules are those of the table that was asked.
+pub(super) enum Destination<'t> {
     Embedded(Arc<dyn EmbeddedService>),
-    Service { service: Arc<Service>, way: Way },
+    Service { service: &'t Arc<Service>, way: Way<'t> },
 }
 
 /// By what right a request gets to a service.
-#[derive(Debug)]
-pub(super) enum Way {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way<'t> {
     /// A client's, by a route with an access rule.
-    Route(Arc<Rule>),
+    Route(&'t Arc<Rule>),
     /// Another service's, by its `calls`.
     Call,
 }
@@ -34,16 +35,16 @@ pub(super) enum Way {
 /// What holds for a call between services.
 static CALL: LazyLock<RoutePolicy> = LazyLock::new(RoutePolicy::default);
 
-impl Way {
+impl<'t> Way<'t> {
     /// Where a request that goes to `service` this way is counted.
-    pub(super) fn stats<'w>(&'w self, service: &'w Service) -> &'w Arc<RouteStats> {
+    pub(super) fn stats(self, service: &'t Service) -> &'t Arc<RouteStats> {
         match self {
             Self::Route(rule) => &rule.stats,
             Self::Call => &service.calls_stats,
         }
     }
 
-    pub(super) fn policy(&self) -> &RoutePolicy {
+    pub(super) fn policy(self) -> &'t RoutePolicy {
         match self {
             Self::Route(rule) => &rule.policy,
             Self::Call => &CALL,
@@ -62,12 +63,12 @@ pub(super) struct Asked<'r> {
     pub(super) caller: Option<&'r ServiceName>,
 }
 
-pub(super) fn find(
+pub(super) fn find<'t>(
     door: &Door,
     asked: Asked<'_>,
-    table: &RouteTable,
+    table: &'t RouteTable,
     embedded: &Embedded,
-) -> Result<Destination, Problem> {
+) -> Result<Destination<'t>, Problem> {
     match door {
         Door::Public => match embedded.at_public(asked.path) {
             Some(handler) => Ok(Destination::Embedded(handler)),
@@ -105,10 +106,10 @@ pub(super) fn caller(
     }
 }
 
-fn by_route(asked: Asked<'_>, table: &RouteTable) -> Result<Destination, Problem> {
+fn by_route<'t>(asked: Asked<'_>, table: &'t RouteTable) -> Result<Destination<'t>, Problem> {
     let rule = rule(asked, table, &mut ())?;
-    let service = Arc::clone(table.service(&rule.service).ok_or(Problem::NoRoute)?);
-    Ok(Destination::Service { service, way: Way::Route(Arc::clone(rule)) })
+    let service = table.service(&rule.service).ok_or(Problem::NoRoute)?;
+    Ok(Destination::Service { service, way: Way::Route(rule) })
 }
 
 /// The rule that a client's request takes.
@@ -130,15 +131,15 @@ pub(super) fn rule<'t>(
     }
 }
 
-fn by_call(
+fn by_call<'t>(
     caller: Option<&ServiceName>,
-    target: Option<&Arc<Service>>,
+    target: Option<&'t Arc<Service>>,
     table: &RouteTable,
-) -> Result<Destination, Problem> {
+) -> Result<Destination<'t>, Problem> {
     let caller = caller.and_then(|name| table.service(name)).ok_or(Problem::CallerUnknown)?;
     let target = target.ok_or(Problem::NoHost)?;
     if caller.may_call(&target.name) {
-        return Ok(Destination::Service { service: Arc::clone(target), way: Way::Call });
+        return Ok(Destination::Service { service: target, way: Way::Call });
     }
     Err(Problem::CallNotDeclared {
         caller: caller.name.clone(),

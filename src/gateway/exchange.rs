@@ -104,9 +104,10 @@ pub(super) async fn exchange(
         Err(error) => return Err(Unanswered::unsent(error, request)),
     };
     let spare = Spare::of(&request, watched, connection.age);
-    let failed = match watched.send(&mut connection, request).await? {
-        Ok(response) => return Ok(Answer { response: tries.answered(response), connection, spare }),
-        Err(failed) => failed,
+    let failed = match watched.send(&mut connection, request).await {
+        Ok(Ok(response)) => return Ok(Answer { response: tries.answered(response), connection, spare }),
+        Ok(Err(failed)) => failed,
+        Err(error) => return Err(spare.given_up(error)),
     };
     if is_of_the_connection(failed.error()) {
         connection.retire();
@@ -256,6 +257,13 @@ impl Spare {
             Some(request) => Err((error, Some(Again { request, written: Written::Something }))),
             None => Err((error, None)),
         }
+    }
+
+    /// Nothing came in time, so another instance may be asked; anything else is not the instance's fault.
+    fn given_up(self, error: ExchangeError) -> Unanswered {
+        let is_late = matches!(error, ExchangeError::Late);
+        let request = if is_late { self.request() } else { None };
+        Unanswered { error, again: request.map(|request| Again { request, written: Written::Something }) }
     }
 
     /// Whether there is still all of it.

@@ -19,7 +19,7 @@ pub(super) struct Finish {
 
 impl Finish {
     /// For a client's request that takes this way.
-    pub(super) fn of<B>(way: &Way, request: &Request<B>) -> Self {
+    pub(super) fn of<B>(way: Way<'_>, request: &Request<B>) -> Self {
         let Way::Route(rule) = way else { return Self::default() };
         let headers = request.headers();
         let cors = rule.policy.cors.is_some();

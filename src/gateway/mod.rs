@@ -18,6 +18,7 @@ pub mod limits;
 pub mod listen;
 pub mod metrics;
 pub mod server;
+mod session;
 pub mod site;
 pub mod table;
 pub mod tls;

@@ -9,12 +9,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::grpc;
 use super::limits::Limits;
-use crate::model::traffic::Timeouts;
+use crate::model::traffic::RoutePolicy;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
+    /// When the try began that is under way.
     pub(super) began: Instant,
-    /// From the end of the request to the head of the response.
+    /// From the end of the request to the head of the response, in each try.
     pub(super) head: Duration,
     /// The client's longest pause within the request body, up to the head of the response.
     pub(super) upload: Duration,
@@ -28,16 +29,17 @@ impl Patience {
     /// A gRPC call may begin with a long silence on either side; what it may take altogether is for
     /// its caller to say.
     pub(super) fn of(
-        timeouts: &Timeouts,
+        policy: &RoutePolicy,
         limits: &Limits,
         call: Option<&grpc::Call>,
         began: Instant,
     ) -> Self {
+        let timeouts = &policy.timeouts;
         let idle = timeouts.idle;
         match call {
             None => Self {
                 began,
-                head: timeouts.response,
+                head: timeouts.response / policy.retries.tries_of_late(),
                 upload: limits.upload_idle,
                 idle,
                 deadline: Some(began + timeouts.total),
@@ -47,6 +49,11 @@ impl Patience {
                 Self { began, head: idle, upload: idle, idle, deadline }
             }
         }
+    }
+
+    /// The time until everything has to be over goes on.
+    pub(super) fn tries_again(&mut self, now: Instant) {
+        self.began = now;
     }
 
     /// For a response of this head: a stream of events has no end that could be late.
@@ -105,16 +112,16 @@ mod tests {
 
     #[test]
     fn a_call_says_how_long_it_may_take_and_the_route_how_long_at_most() {
-        let (timeouts, limits, now) = (Timeouts::default(), Limits::default(), Instant::now());
+        let (policy, limits, now) = (RoutePolicy::default(), Limits::default(), Instant::now());
         let deadline = |timeout: Option<&str>| {
             let mut headers = HeaderMap::new();
             headers.insert("content-type", "application/grpc".parse().unwrap());
             timeout.map(|timeout| headers.insert("grpc-timeout", timeout.parse().unwrap()));
             let call = grpc::Call::of(&headers).unwrap();
-            Patience::of(&timeouts, &limits, Some(&call), now).deadline.map(|deadline| deadline - now)
+            Patience::of(&policy, &limits, Some(&call), now).deadline.map(|deadline| deadline - now)
         };
         assert_eq!(deadline(None), None);
         assert_eq!(deadline(Some("5S")), Some(Duration::from_secs(5)));
-        assert_eq!(deadline(Some("5H")), Some(timeouts.total));
+        assert_eq!(deadline(Some("5H")), Some(policy.timeouts.total));
     }
 }

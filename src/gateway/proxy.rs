@@ -1,6 +1,5 @@
 //! A request's way through the gateway, phase by phase.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,12 +12,11 @@ use super::access_log::{AccessLog, Observer, Record, Recorded};
 use super::attempts::{self, Asking};
 use super::body::Body;
 use super::client::Remote;
-use super::client_io::Activity;
 use super::connection::Connection;
 use super::connections::{ConnectionCounts, Connections};
 use super::cors;
 use super::destination::{self, Asked, Destination, Way};
-use super::door::{Door, Embedded};
+use super::door::Embedded;
 use super::exchange::Watched;
 use super::finish::Finish;
 use super::grpc;
@@ -34,10 +32,9 @@ use super::proxied_body::{OnDeadline, ProxiedBody};
 use super::rate_headers;
 use super::redirect;
 use super::request_id::{self, Trust};
-use super::server::Tasks;
+use super::session::Session;
 use super::table::{RouteTable, Service};
 use super::throttle::{self, Asker};
-use super::tls::Secured;
 use super::tunnel::{self, Wanted};
 use super::upstream::Lease;
 use super::visit::Visit;
@@ -61,19 +58,6 @@ pub struct Gateway {
     observer: Arc<Observer>,
 }
 
-/// One connection of a client, as its requests see it.
-pub(super) struct Session {
-    pub(super) gateway: Gateway,
-    pub(super) door: Arc<Door>,
-    pub(super) client: SocketAddr,
-    /// The same without its port, as services are told it.
-    pub(super) address: HeaderValue,
-    /// `None`: in clear.
-    pub(super) tls: Option<Secured>,
-    pub(super) activity: Arc<Activity>,
-    pub(super) tasks: Tasks,
-}
-
 /// A response's head, with everything its body still needs.
 pub(super) struct Answered {
     pub(super) response: Response<Incoming>,
@@ -81,26 +65,6 @@ pub(super) struct Answered {
     pub(super) watched: Watched,
     pub(super) on_deadline: OnDeadline,
     pub(super) lease: Lease,
-}
-
-impl Session {
-    /// Of the URLs that lead here.
-    pub(super) fn scheme(&self) -> &'static str {
-        if self.tls.is_some() { "https" } else { "http" }
-    }
-
-    /// What services are told of where a request comes from.
-    pub(super) fn address_of(&self, remote: &Remote) -> HeaderValue {
-        if remote.is_proxied { headers::address(remote.client) } else { self.address.clone() }
-    }
-
-    /// Whether a request for this host has come to the right connection.
-    fn admits(&self, authority: &Authority) -> Result<(), Problem> {
-        match &self.tls {
-            Some(tls) if tls.is_misdirected(&authority.host()) => Err(Problem::Misdirected),
-            _ => Ok(()),
-        }
-    }
 }
 
 impl Gateway {
@@ -200,7 +164,8 @@ impl Gateway {
             tunnel::translate(&mut request);
         }
         let busy = session.activity.begin();
-        let mut record = Record::begin(&request, session.door.label(), session.client, busy, &self.observer);
+        let mut record =
+            Record::begin(&request, session.door.label(), session.client, busy, &session.observer);
         let remote = self.remote(session, request.headers());
         record.is_of_client(remote.client);
         let trust = if session.door.is_inside() || remote.is_proxied { Trust::Inside } else { Trust::Nobody };
@@ -242,7 +207,7 @@ impl Gateway {
         session.admits(&authority)?;
         let uri = request.uri().clone();
         let path = path::normalise(uri.path())?;
-        let table = Arc::clone(&self.routes.borrow());
+        let table = session.table();
         if let Some(method) = cors::preflighted(&request)
             && let Some(answer) =
                 self.preflight(session, request.headers(), &authority, &path, &method, &table)
@@ -254,13 +219,22 @@ impl Gateway {
             Asked { host: &authority.host(), path: &path, method: request.method(), caller: caller.as_ref() };
         let destination = destination::find(&session.door, asked, &table, &self.embedded)?;
         let (version, trace) = (request.version(), record.trace());
-        let visit =
-            Visit { session, remote, version, table, authority, path: &path, request_id, trace, caller };
+        let visit = Visit {
+            session,
+            remote,
+            version,
+            table: &table,
+            authority,
+            path: &path,
+            request_id,
+            trace,
+            caller,
+        };
         match destination {
             Destination::Embedded(handler) => visit.embedded(&*handler, *request, record).await,
             Destination::Service { service, way } => {
-                *finish = Finish::of(&way, &request);
-                self.proxied(&visit, &service, &way, request, record).await
+                *finish = Finish::of(way, &request);
+                self.proxied(&visit, service, way, request, record).await
             }
         }
     }
@@ -304,7 +278,7 @@ impl Gateway {
         &self,
         visit: &Visit<'_>,
         service: &Arc<Service>,
-        way: &Way,
+        way: Way<'_>,
         mut request: Box<Request<Incoming>>,
         record: &mut Record,
     ) -> Result<Response<Body>, Problem> {
@@ -339,7 +313,7 @@ impl Gateway {
 
     fn principal(
         &self,
-        way: &Way,
+        way: Way<'_>,
         request: &Request<Incoming>,
         authority: &Authority,
     ) -> Result<Option<Principal>, Problem> {

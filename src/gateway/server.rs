@@ -32,9 +32,9 @@ use super::client_io::{Activity, ClientIo};
 use super::client_stream::ClientStream;
 use super::connections::{Connections, Guest, Place};
 use super::door::{Door, Listener};
-use super::headers;
 use super::parting::{Farewell, Parting};
-use super::proxy::{Gateway, Session};
+use super::proxy::Gateway;
+use super::session::Session;
 use super::tls::{self, Greeting, Protocol, Secured, Tls};
 use super::to_tls;
 
@@ -202,8 +202,7 @@ impl Entrance {
         let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()), place);
         let ending = ending(tasks.clone(), Arc::clone(&activity));
         let builder = protocols(tls.as_ref().map(|tls| tls.protocol));
-        let address = headers::address(client.ip());
-        let session = Arc::new(Session { gateway, door, client, address, tls, activity, tasks });
+        let session = Arc::new(Session::new(gateway, door, client, tls, activity, tasks));
         let service = service_fn(move |request| {
             let (session, request) = (Arc::clone(&session), Box::new(request));
             async move { Ok::<_, Infallible>(answer(&session, request).await) }

@@ -50,7 +50,7 @@ impl<'r> Asker<'r> {
 ///
 /// # Errors
 /// When the client has to wait.
-pub(super) fn count(way: &Way, asker: Asker<'_>, now: Instant) -> Result<Option<Answer>, Problem> {
+pub(super) fn count(way: Way<'_>, asker: Asker<'_>, now: Instant) -> Result<Option<Answer>, Problem> {
     let Way::Route(rule) = way else { return Ok(None) };
     let (Some(limit), Some(limiter)) = (&rule.policy.rate_limit, &rule.limiter) else { return Ok(None) };
     let answer = limiter.check(asker.key(&limit.key), limit, now, fastrand::u64(..));

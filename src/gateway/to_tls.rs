@@ -8,8 +8,8 @@ use super::body::Body;
 use super::headers::X_REQUEST_ID;
 use super::message::{self, Authority};
 use super::problem::Problem;
-use super::proxy::Session;
 use super::request_id::{self, Trust};
+use super::session::Session;
 use super::wants::Wants;
 
 /// What a browser, and nearly everybody else, takes a missing port to mean.
@@ -18,8 +18,7 @@ const HTTPS: u16 = 443;
 /// `port` is where TLS is spoken. Every method keeps its body on the way there (308).
 pub(super) fn answer<B>(session: &Session, port: u16, request: &Request<B>) -> Response<Recorded> {
     let busy = session.activity.begin();
-    let mut record =
-        Record::begin(request, session.door.label(), session.client, busy, session.gateway.observer());
+    let mut record = Record::begin(request, session.door.label(), session.client, busy, &session.observer);
     let id = request_id::choose(None, Trust::Nobody);
     record.has_id(&id);
     let target = message::authority(request).and_then(|authority| location(&authority, port, request.uri()));

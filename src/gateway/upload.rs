@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use http::{HeaderMap, Version};
+use http::{HeaderMap, Method, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::headers;
+use super::policy::retry::is_idempotent;
 use crate::model::traffic::UpstreamProtocol;
 
 /// Why a request body ended before its end. The source is what an HTTP/2 instance is told: that
@@ -100,12 +101,12 @@ pub(super) struct Sent {
     bytes: u64,
 }
 
-/// How much of a body is kept for another attempt. Only streams of HTTP/2 can be refused after
-/// something of the body was sent.
-pub(super) fn kept_for(protocol: UpstreamProtocol) -> usize {
+/// How much of a body is kept for another attempt. Streams of HTTP/2 can be refused whatever they
+/// carry; over HTTP/1 only what may be repeated is sent again once something of it was.
+pub(super) fn kept_for(protocol: UpstreamProtocol, method: &Method) -> usize {
     match protocol {
-        UpstreamProtocol::Http1 => 0,
-        UpstreamProtocol::Http2 => 64 * 1024,
+        UpstreamProtocol::Http1 if !is_idempotent(method) => 0,
+        _ => 64 * 1024,
     }
 }
 

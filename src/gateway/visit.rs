@@ -17,7 +17,7 @@ use super::headers::{self, Origin};
 use super::message::Authority;
 use super::path::PathFault;
 use super::problem::Problem;
-use super::proxy::Session;
+use super::session::Session;
 use super::table::RouteTable;
 use super::trace_context::TraceContext;
 use super::tunnel;
@@ -30,7 +30,7 @@ pub(super) struct Visit<'r> {
     pub(super) remote: Remote,
     /// What the client speaks.
     pub(super) version: Version,
-    pub(super) table: Arc<RouteTable>,
+    pub(super) table: &'r Arc<RouteTable>,
     pub(super) authority: Authority,
     pub(super) path: &'r str,
     pub(super) request_id: &'r HeaderValue,
@@ -58,7 +58,7 @@ impl Visit<'_> {
     pub(super) fn rewrite(
         &self,
         request: &mut Request<Incoming>,
-        way: &Way,
+        way: Way<'_>,
         principal: Option<&Principal>,
         tunnelled: bool,
     ) -> Result<(), Problem> {

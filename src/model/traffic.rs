@@ -130,8 +130,17 @@ pub struct RetryPolicy {
     /// Retries may be this share of the service's open requests, or `min_concurrent`, if that is more.
     pub budget: f64,
     pub min_concurrent: u32,
-    /// Whether an answer of 502, 503 or 504 is tried again, for idempotent requests.
+    /// Whether an answer of 502, 503 or 504, or none in time, is tried again, for idempotent requests.
     pub on_status: bool,
+}
+
+impl RetryPolicy {
+    /// Among how many tries the time for a response's head is shared: where no answer in time is
+    /// worth another try, one has it all.
+    #[must_use]
+    pub fn tries_of_late(&self) -> u32 {
+        if self.on_status { self.attempts.saturating_add(1) } else { 1 }
+    }
 }
 
 /// `requests` in each `period` on average, and `burst` at once.

@@ -23,7 +23,7 @@ use crate::gateway::upstream::Upstream;
 use crate::model::name::ServiceName;
 
 /// Where it is told how requests went.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::gateway) struct Observer {
     pub(in crate::gateway) metrics: Arc<Metrics>,
     pub(in crate::gateway) log: Option<AccessLog>,

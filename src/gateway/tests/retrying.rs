@@ -1,11 +1,12 @@
 //! Another try on another instance: when there is one, and when there is none.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::backend::{Backend, ok};
 use super::harness::World;
 use crate::model::catalog::EndpointState::Ready;
-use crate::model::traffic::{RetryPolicy, RoutePolicy};
+use crate::model::traffic::{RetryPolicy, RoutePolicy, Timeouts};
 
 /// An address that nobody listens at.
 fn nobody() -> SocketAddr {
@@ -47,6 +48,7 @@ async fn statuses(policy: &RoutePolicy, first: SocketAddr, request: &str) -> Vec
 }
 
 const GET: &str = "GET /orders HTTP/1.1\r\nHost: a\r\n\r\n";
+const PUT: &str = "PUT /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
 const POST: &str = "POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
 
 #[tokio::test]
@@ -60,7 +62,20 @@ async fn what_never_reached_an_instance_is_asked_of_another_whatever_the_method(
 async fn what_may_have_been_acted_upon_is_repeated_only_if_that_is_safe() {
     let (policy, broken) = (RoutePolicy::default(), hanging_up().await);
     assert_eq!(statuses(&policy, broken.address, GET).await, [200]);
+    assert_eq!(statuses(&policy, broken.address, PUT).await, [200]);
     assert_eq!(statuses(&policy, broken.address, POST).await, [200, 502]);
+}
+
+#[tokio::test]
+async fn no_answer_in_time_is_tried_again_where_the_policy_says_so() {
+    let silent = Backend::new(|mut wire, _| async move { while wire.read().await.is_some() {} }).await;
+    let timeouts = Timeouts { response: Duration::from_millis(200), ..Timeouts::default() };
+    let policy = RoutePolicy { timeouts, ..RoutePolicy::default() };
+    assert_eq!(statuses(&policy, silent.address, GET).await, [200, 504]);
+    let retries = RetryPolicy { on_status: true, ..RetryPolicy::default() };
+    let eager = RoutePolicy { retries, ..policy };
+    assert_eq!(statuses(&eager, silent.address, GET).await, [200]);
+    assert_eq!(statuses(&eager, silent.address, PUT).await, [200]);
 }
 
 #[tokio::test]
