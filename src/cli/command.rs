@@ -122,10 +122,17 @@ pub enum CommandError {
     Output(#[from] std::io::Error),
 }
 
+impl Cli {
+    /// Whether what is logged to stderr is coloured.
+    #[must_use]
+    pub fn colors_logs(&self) -> bool {
+        Printer::new(self.global.color, no_color()).is_colored()
+    }
+}
+
 /// Runs a command to its exit code, saying on the way what there is to say.
 pub async fn run(cli: Cli) -> ExitCode {
-    let printer =
-        Printer::new(cli.global.color, std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()));
+    let printer = Printer::new(cli.global.color, no_color());
     let outcome = match context(&cli.global) {
         Ok(context) => dispatch(cli.command, &context, &printer).await,
         Err(error) => Err(error.into()),
@@ -183,4 +190,9 @@ fn context(global: &Global) -> Result<Context, OpsError> {
         xdg_state_home: std::env::var_os("XDG_STATE_HOME").map(PathBuf::from),
         docker_host: std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()),
     })
+}
+
+/// Whether the variable is set to anything (no-color.org).
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

@@ -38,13 +38,13 @@ pub struct Args {
         conflicts_with_all = ["routes", "listen", "no_probe", "admin", "access_log", "share_port"])]
     config: Option<PathBuf>,
     /// Check the file, and start nothing
-    #[arg(long, env = "MSCTL_CHECK", value_parser = switch, requires = "config")]
+    #[arg(long, env = "MSCTL_CHECK", value_parser = switch, conflicts_with = "routes")]
     check: bool,
     /// A path, and the endpoints behind it, which do not see it; repeatable
     #[arg(long = "route", env = "MSCTL_ROUTES", value_delimiter = ' ', value_name = "PATH=URL[,URL…]")]
     routes: Vec<RouteLine>,
     /// Where clients come in; repeatable [default: 127.0.0.1:8080]
-    #[arg(long, env = "MSCTL_LISTEN", value_name = "IP:PORT", value_delimiter = ',')]
+    #[arg(long, env = "MSCTL_LISTEN", value_name = "IP:PORT", value_delimiter = ',', value_parser = address)]
     listen: Vec<SocketAddr>,
     /// Let other gateways of this user listen there, too, if all of them say so
     #[arg(long, env = "MSCTL_SHARE_PORT", value_parser = switch)]
@@ -100,6 +100,12 @@ impl Args {
         let sharing = if self.share_port { PortSharing::Shared } else { PortSharing::Alone };
         Source::Lines(Lines { listen, admin: self.admin, access_log, sharing, routes: self.routes }, probing)
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(8080);
+    let hint = format!("write IP:port, 127.0.0.1:{port} for this machine, 0.0.0.0:{port} for every network");
+    text.parse().map_err(|_| hint)
 }
 
 fn counted(count: usize, noun: &str) -> String {

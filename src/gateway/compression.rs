@@ -68,6 +68,14 @@ pub(super) fn apply(response: Response<Body>) -> Response<Body> {
     Response::from_parts(head, Body::gzipped(body))
 }
 
+/// Leaves the response as it is, and says that others may get it in another form.
+pub(super) fn pass(mut response: Response<Body>) -> Response<Body> {
+    if is_compressible(&response) {
+        add_vary(response.headers_mut(), &ACCEPT_ENCODING);
+    }
+    response
+}
+
 fn is_compressible(response: &Response<Body>) -> bool {
     let headers = response.headers();
     has_content(response.status())

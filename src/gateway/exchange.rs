@@ -190,7 +190,8 @@ impl Watched {
                 state @ UploadState::WaitsForClient => {
                     (upload.last_progress() + patience.upload, ExchangeError::Upload(state))
                 }
-                _ => (upload.last_progress() + patience.head, ExchangeError::Late),
+                // A later try sends what an earlier one has taken.
+                _ => (upload.last_progress().max(patience.began) + patience.head, ExchangeError::Late),
             },
         };
         match patience.deadline {

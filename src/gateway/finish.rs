@@ -14,7 +14,16 @@ use super::{compression, cors};
 #[derive(Debug, Default)]
 pub(super) struct Finish {
     cors: Option<(Arc<Rule>, Option<HeaderValue>)>,
-    gzip: bool,
+    compression: Compression,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Compression {
+    #[default]
+    Off,
+    /// This request does not get it, and another one might.
+    Varies,
+    Wanted,
 }
 
 impl Finish {
@@ -23,11 +32,14 @@ impl Finish {
         let Way::Route(rule) = way else { return Self::default() };
         let headers = request.headers();
         let cors = rule.policy.cors.is_some();
-        let may_compress = rule.policy.compress && request.method() != Method::HEAD;
-        Self {
-            cors: cors.then(|| (Arc::clone(rule), headers.get(ORIGIN).cloned())),
-            gzip: may_compress && compression::is_accepted(headers),
-        }
+        let compression = match rule.policy.compress {
+            false => Compression::Off,
+            true if request.method() != Method::HEAD && compression::is_accepted(headers) => {
+                Compression::Wanted
+            }
+            true => Compression::Varies,
+        };
+        Self { cors: cors.then(|| (Arc::clone(rule), headers.get(ORIGIN).cloned())), compression }
     }
 
     pub(super) fn apply(self, mut response: Response<Body>) -> Response<Body> {
@@ -36,6 +48,10 @@ impl Finish {
         {
             cors::decorate(cors, origin.as_ref(), response.headers_mut());
         }
-        if self.gzip { compression::apply(response) } else { response }
+        match self.compression {
+            Compression::Off => response,
+            Compression::Varies => compression::pass(response),
+            Compression::Wanted => compression::apply(response),
+        }
     }
 }

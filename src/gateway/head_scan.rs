@@ -4,7 +4,8 @@
 //! hyper takes a request with both `Content-Length` and `Transfer-Encoding`, drops the former and
 //! closes afterwards, and folds equal lengths into one. That is allowed (RFC 9112, section 6.3) and
 //! safe for us, since we write every message anew; but whoever sends it is confused or attacks a
-//! proxy before us, and gets 400.
+//! proxy before us, and gets 400. So does who ends lines with LF alone, which others may not take for
+//! an end (RFC 9112, section 2.2).
 //!
 //! It refuses nothing itself: what hyper refuses is merely lost sight of.
 
@@ -25,6 +26,8 @@ pub(super) struct HeadScan {
     at: At,
     /// The beginning of the current line.
     line: Vec<u8>,
+    /// The byte before the next one.
+    last: u8,
     /// The heads that are complete.
     heads: u64,
     /// The number of the head, from 1, whose message ends nobody knows where.
@@ -56,11 +59,13 @@ struct Head {
     length: Option<u64>,
     codings: usize,
     is_chunked: bool,
+    /// A line that ends without CR: some take that for the end of a line, and some do not.
+    has_bare_ends: bool,
 }
 
 impl Default for HeadScan {
     fn default() -> Self {
-        Self { at: At::Start, line: Vec::new(), heads: 0, ambiguous: None }
+        Self { at: At::Start, line: Vec::new(), last: 0, heads: 0, ambiguous: None }
     }
 }
 
@@ -120,7 +125,11 @@ impl HeadScan {
             return bytes.len();
         };
         self.keep(&bytes[..end]);
+        if let At::Head(head) = &mut self.at {
+            head.has_bare_ends |= self.last != b'\r';
+        }
         self.at = self.next();
+        self.last = b'\n';
         self.line.clear();
         end + 1
     }
@@ -133,6 +142,7 @@ impl HeadScan {
         };
         let room = if matters { KEPT } else { BEGINNING }.saturating_sub(self.line.len());
         self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.last = bytes.last().copied().unwrap_or(self.last);
     }
 
     /// Where a complete line leads.
@@ -153,7 +163,7 @@ impl HeadScan {
             return At::Start;
         }
         self.heads += 1;
-        if head.lengths > 1 || (head.lengths > 0 && head.codings > 0) {
+        if head.lengths > 1 || (head.lengths > 0 && head.codings > 0) || head.has_bare_ends {
             self.ambiguous.get_or_insert(self.heads);
             return At::Lost;
         }
@@ -266,6 +276,14 @@ mod tests {
         check(&format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}"), 1, None);
         let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
         check(&format!("{chunked}{length:x}\r\n{body}\r\n0\r\n\r\n"), 1, None);
+    }
+
+    #[test]
+    fn lines_end_with_both_bytes() {
+        check("GET / HTTP/1.1\nHost: a\r\n\r\n", 1, Some(1));
+        check("GET / HTTP/1.1\r\nHost: a\n\r\n", 1, Some(1));
+        check("GET / HTTP/1.1\r\nHost: a\r\n\n", 1, Some(1));
+        check("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 1, None);
     }
 
     #[test]

@@ -18,7 +18,10 @@ use crate::model::principal::TokenRejection;
 pub(super) enum Problem {
     #[error("the request is not well-formed HTTP")]
     Malformed,
-    #[error("the request has more than one Content-Length, or both Content-Length and Transfer-Encoding")]
+    #[error(
+        "the request leaves in doubt where it ends: more than one Content-Length, both Content-Length and \
+         Transfer-Encoding, or lines that end with LF alone"
+    )]
     Framing,
     #[error("the transfer coding of the request is not \"chunked\" alone")]
     Coding,

@@ -1,6 +1,7 @@
 //! A request's way through the gateway, phase by phase.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -56,6 +57,7 @@ pub struct Gateway {
     trusted_proxies: Arc<[Network]>,
     connections: Arc<Connections>,
     observer: Arc<Observer>,
+    is_leaving: Arc<AtomicBool>,
 }
 
 /// A response's head, with everything its body still needs.
@@ -83,6 +85,7 @@ impl Gateway {
             trusted_proxies: Arc::default(),
             connections: Arc::default(),
             observer,
+            is_leaving: Arc::default(),
         }
     }
 
@@ -118,6 +121,15 @@ impl Gateway {
     /// How many connections there are, over all doors.
     pub fn connection_counts(&self) -> ConnectionCounts {
         self.connections.counts()
+    }
+
+    /// From now on each answer ends its connection, so that clients come back to somebody else.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Acquire)
     }
 
     pub(super) fn connections(&self) -> &Arc<Connections> {

@@ -240,7 +240,7 @@ async fn answer(session: &Session, request: Box<Request<Incoming>>) -> Response<
     };
     session.activity.answers().await;
     session.tasks.parting.mark(version, &mut response);
-    if session.activity.begun() >= gateway.limits().requests_per_connection {
+    if gateway.is_leaving() || session.activity.begun() >= gateway.limits().requests_per_connection {
         retire(session, version, response.headers_mut());
     }
     response
@@ -258,7 +258,7 @@ async fn ending(tasks: Tasks, activity: Arc<Activity>) {
     }
 }
 
-/// Lets a connection that has served long enough end.
+/// Lets a connection end that has served long enough, or has served a gateway that leaves.
 fn retire(session: &Session, version: Version, headers: &mut HeaderMap) {
     if version == Version::HTTP_2 {
         session.activity.end();

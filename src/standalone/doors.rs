@@ -128,8 +128,10 @@ impl Doors {
             };
             self.open.insert(address, open);
         }
-        for open in before.into_values() {
-            self.close_one(open, Farewell::Ends);
+        for (address, open) in before {
+            // Where the same socket is served in another way, clients are to come back.
+            let is_served = self.open.contains_key(&address);
+            self.close_one(open, if is_served { Farewell::Succeeded } else { Farewell::Ends });
         }
         self.inherited.clear();
     }

@@ -194,6 +194,7 @@ impl Running {
     /// Says that it is not ready, lets nobody new in, and ends when nothing is open or time is up.
     pub async fn stop(&mut self) -> Ended {
         self.status.stops();
+        self.gateway.leave();
         sleep(self.configuration.shutdown.grace).await;
         let cut_off = self.doors.close(Farewell::Ends).await;
         // Until now it could be asked how far it is.

@@ -70,6 +70,10 @@ impl Printer {
         Self { colored, moving: terminal && !dumb, progress: MultiProgress::new() }
     }
 
+    pub fn is_colored(&self) -> bool {
+        self.colored
+    }
+
     /// Whether lines may be rewritten: stderr is a terminal that can.
     #[must_use]
     pub fn is_moving(&self) -> bool {

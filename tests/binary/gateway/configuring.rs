@@ -191,3 +191,19 @@ fn a_listener_may_speak_tls_and_lead_plain_http_there() {
     let place = answer.headers()["location"].to_str().unwrap();
     assert_eq!(place, format!("https://127.0.0.1:{}/svc/x", address.port()));
 }
+
+#[test]
+fn lines_cannot_be_checked_and_start_nothing_when_asked_to_be() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = ["gateway", "--route", "/=http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--check"];
+    let ran = Msctl::new(home.path(), &arguments).run().expect_code(2);
+    assert!(ran.stderr.contains("--check"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_address_says_what_it_lacks() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = ["gateway", "--route", "/=http://127.0.0.1:1", "--listen", "9000"];
+    let ran = Msctl::new(home.path(), &arguments).run().expect_code(2);
+    assert!(ran.stderr.contains("write IP:port, 127.0.0.1:9000 for this machine"), "{}", ran.stderr);
+}

@@ -70,9 +70,18 @@ impl TestGateway {
 
     /// Another content for its file, at once and as a whole.
     pub fn write(&self, content: &str) {
+        self.write_whole(&format!("{HEAD}{content}"));
+    }
+
+    fn write_whole(&self, text: &str) {
         let next = self.path("next.toml");
-        std::fs::write(&next, format!("{HEAD}{content}")).unwrap();
+        std::fs::write(&next, text).unwrap();
         std::fs::rename(next, self.path("gateway.toml")).unwrap();
+    }
+
+    /// The same services, and a listener that says so besides.
+    pub fn write_listener(&self, line: &str, content: &str) {
+        self.write_whole(&format!("{HEAD}{content}").replacen("[admin]", &format!("{line}\n[admin]"), 1));
     }
 
     /// The same, and waits until the gateway goes by it.

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use super::backend::Backend;
 use super::{SOON, TestGateway, service};
 use crate::harness::http::try_get;
+use crate::harness::load::Load;
 use crate::harness::wait::until;
 
 const RELOADS: usize = 200;
@@ -137,4 +138,21 @@ fn an_address_that_is_taken_leaves_everything_as_it_is() {
     gateway.running().says(&format!("cannot listen on {listen}"));
     assert_eq!(gateway.get("/svc/x").body, "one /x nobody");
     assert_eq!(gateway.get("/new/x").status, 404);
+}
+
+#[test]
+fn a_listener_that_changes_drops_nobody() {
+    let backend = Backend::named("one");
+    let content = service("svc", &[backend.address]);
+    let gateway = TestGateway::of(&content);
+    let load = Load::on(&gateway.address.to_string(), "/svc/x");
+    for network in ["10.0.0.0/8", "10.1.0.0/16", "10.2.0.0/16"] {
+        load.goes_on();
+        let before = gateway.generation();
+        gateway.write_listener(&format!("trusted_proxies = [\"{network}\"]"), &content);
+        gateway.running().signal(Signal::HUP);
+        until(SOON, "the next configuration", || (gateway.generation() > before).then_some(()));
+    }
+    load.goes_on();
+    load.failed_nothing();
 }
