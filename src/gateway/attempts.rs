@@ -284,6 +284,7 @@ fn problem_of(error: &ExchangeError, service: &ServiceName, policy: &RoutePolicy
             Problem::BodyTooLarge { limit: policy.max_body.bytes() }
         }
         ExchangeError::Upload(UploadState::WaitsForClient) => Problem::BodyLate,
+        ExchangeError::Upload(UploadState::Malformed) => Problem::BodyMalformed,
         ExchangeError::Upload(_) => Problem::BodyBroken,
     }
 }

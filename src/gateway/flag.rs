@@ -92,6 +92,7 @@ impl Flag {
             | Problem::PathAmbiguous
             | Problem::Connect
             | Problem::Trace
+            | Problem::BodyMalformed
             | Problem::Misdirected => Self::Malformed,
             Problem::UriTooLong { .. } | Problem::HeadersTooLarge { .. } | Problem::BodyTooLarge { .. } => {
                 Self::TooLarge
@@ -167,6 +168,7 @@ mod tests {
         check(&Problem::BodyTooLarge { limit: 1 }, "TL");
         check(&Problem::BodyLate, "SI");
         check(&Problem::BodyBroken, "DC");
+        check(&Problem::BodyMalformed, "DPE");
         check(&Problem::NoneReady { service: service(), state: String::new() }, "UH");
         check(&Problem::Unreachable { service: service() }, "UF");
         check(&Problem::BadAnswer { service: service() }, "UR");

@@ -43,6 +43,8 @@ pub(super) enum Problem {
     BodyTooLarge { limit: u64 },
     #[error("the request body ended before its end")]
     BodyBroken,
+    #[error("the request body is not well-formed: a chunk does not say how long it is")]
+    BodyMalformed,
     #[error("the request body stopped coming")]
     BodyLate,
     #[error("a token is needed")]
@@ -102,7 +104,8 @@ impl Problem {
             | Self::Host(_)
             | Self::Path(_)
             | Self::PathAmbiguous
-            | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            | Self::BodyBroken
+            | Self::BodyMalformed => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::Trace | Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
@@ -144,6 +147,7 @@ impl Problem {
             Self::HeadersTooLarge { .. } => "headers_too_large",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyBroken => "body_incomplete",
+            Self::BodyMalformed => "body_malformed",
             Self::BodyLate => "body_timeout",
             Self::TokenMissing => "token_missing",
             Self::TokenRejected(_) => "token_rejected",
