@@ -196,10 +196,11 @@ impl Running {
         let public = doors.public.listeners(certificates.as_deref());
         let ended = ending.clone();
         tasks.spawn(async move {
-            gateway::run(public, gateway, ended.heard()).await;
+            ended.closed(gateway::run(public, gateway, ended.heard()).await);
         });
         if let Some(certificates) = certificates {
-            tasks.spawn(certificates.follow(Arc::clone(&control.traffic), ending.token()));
+            let metrics = Arc::clone(control.gateway.metrics());
+            tasks.spawn(certificates.follow(Arc::clone(&control.traffic), metrics, ending.token()));
         }
         admin.open();
         bus.announce(EventKind::GatewayListening { url: control.url.clone() });
@@ -240,16 +241,9 @@ impl Running {
         self.tasks.close();
         // The gateway has a deadline of its own for open requests.
         tokio::join!(self.tasks.wait(), self.control.traffic.dismiss_predecessor(DISMISSAL));
-        self.write_access_log().await;
+        self.ending.0.report();
+        write_access_log(&self.control).await;
         outcome
-    }
-
-    /// What was noted last is not written yet, and the process is about to end.
-    async fn write_access_log(&self) {
-        if let Some(log) = self.control.gateway.access_log().cloned() {
-            // Ends early only together with the process.
-            let _ = tokio::task::spawn_blocking(move || log.flush()).await;
-        }
     }
 
     /// Makes a [`Self::stop`] that is under way kill instead of wait.
@@ -278,6 +272,14 @@ impl Running {
                 killed.err().map(|error| (instance.name.service.to_string(), Failure::from(error)))
             });
         Outcome { failed: failed.collect(), ..Outcome::default() }
+    }
+}
+
+/// What was noted last is not written yet, and the process is about to end.
+pub(super) async fn write_access_log(control: &PlatformControl) {
+    if let Some(log) = control.gateway.access_log().cloned() {
+        // Ends early only together with the process.
+        let _ = tokio::task::spawn_blocking(move || log.flush()).await;
     }
 }
 

@@ -116,7 +116,8 @@ impl Wiring {
         };
         let (gateway, ending) = (house.gateway.clone(), house.ending.clone());
         house.tasks.spawn(async move {
-            gateway::run(vec![Listener::in_clear(socket, door)], gateway, ending.heard()).await;
+            let listeners = vec![Listener::in_clear(socket, door)];
+            ending.closed(gateway::run(listeners, gateway, ending.heard()).await);
         });
     }
 }

@@ -113,10 +113,12 @@ impl Doors {
                 Next::Stays(wanted) => {
                     let address = wanted.settings.listen;
                     let Some(open) = before.remove(&address) else { continue };
+                    say_end(gateway, &wanted);
                     open.present(wanted.credential);
                     (address, open)
                 }
                 Next::Opens { wanted, sockets, served, tls } => {
+                    say_end(gateway, &wanted);
                     let gateway = gateway.clone().with_trusted_proxies(&wanted.settings.trusted_proxies);
                     let gateway = match wanted.log {
                         Some(log) => gateway.with_access_log(log),
@@ -131,6 +133,9 @@ impl Doors {
         for (address, open) in before {
             // Where the same socket is served in another way, clients are to come back.
             let is_served = self.open.contains_key(&address);
+            if !is_served {
+                gateway.metrics().certificate(address, None);
+            }
             self.close_one(open, if is_served { Farewell::Succeeded } else { Farewell::Ends });
         }
         self.inherited.clear();
@@ -179,6 +184,12 @@ impl Doors {
         };
         socket.map_err(|source: io::Error| StandaloneError::Listen { address, source })
     }
+}
+
+/// In the metrics: until when its certificate is good.
+fn say_end(gateway: &Gateway, wanted: &Wanted) {
+    let ends = wanted.credential.as_ref().map(|credential| credential.not_after);
+    gateway.metrics().certificate(wanted.settings.listen, ends);
 }
 
 impl Open {

@@ -8,7 +8,7 @@ use tokio::net::lookup_host;
 
 use crate::auth::claims::Parties;
 use crate::auth::foreign::{ForeignVerifier, KeySetError};
-use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
+use crate::model::principal::{Principal, Source, TokenRejection, TokenVerifier};
 use crate::model::standalone::{EndpointUrl, KeySource, TokenSettings};
 use crate::probe;
 
@@ -40,8 +40,15 @@ impl Tokens {
 
 impl TokenVerifier for Tokens {
     fn verify(&self, token: &str, now: SystemTime) -> Result<Principal, TokenRejection> {
+        self.recall(token, now).0
+    }
+
+    fn recall(&self, token: &str, now: SystemTime) -> (Result<Principal, TokenRejection>, Source) {
         let verifier = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        verifier.map_or(Err(TokenRejection::Signature), |verifier| verifier.verify(token, now))
+        match verifier {
+            Some(verifier) => verifier.recall(token, now),
+            None => (Err(TokenRejection::Signature), Source::Check),
+        }
     }
 }
 
