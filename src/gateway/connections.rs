@@ -6,9 +6,13 @@
 //! clients lose nothing but the way they came.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use super::activity::Activity;
 use super::limits::Limits;
@@ -42,6 +46,8 @@ struct Open {
     /// Kept only where there is a cap for each.
     by_client: HashMap<IpAddr, usize>,
     next: u64,
+    /// When it was last looked for those that stall.
+    swept: Option<Instant>,
 }
 
 /// Who comes, and whether it may be refused.
@@ -99,6 +105,27 @@ impl Connections {
         let count = resting.take(SHED).map(|activity| activity.end()).count();
         self.shed.fetch_add(count as u64, Ordering::Relaxed);
         count
+    }
+
+    /// Looks every `period`, for as long as it is polled, for responses that their clients have stopped
+    /// taking, and ends them.
+    pub(super) async fn sweep(&self, period: Duration) -> Infallible {
+        loop {
+            sleep(period).await;
+            let now = Instant::now();
+            self.busy(now, period).iter().for_each(|activity| activity.sweep(now));
+        }
+    }
+
+    /// Those with open requests. None where somebody else has asked for them just now: one gateway may
+    /// be run many times.
+    fn busy(&self, now: Instant, period: Duration) -> Vec<Arc<Activity>> {
+        let mut open = self.open();
+        if open.swept.is_some_and(|swept| now.duration_since(swept) < period / 2) {
+            return Vec::new();
+        }
+        open.swept = Some(now);
+        open.all.values().filter(|activity| activity.is_busy()).cloned().collect()
     }
 
     pub(super) fn counts(&self) -> ConnectionCounts {

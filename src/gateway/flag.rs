@@ -7,7 +7,7 @@
 //! | `UA` | no token, a bad one, a missing scope, or a call that is not declared | 401, 403 |
 //! | `DPE` | the client's message is malformed or ambiguous | 400, 405, 501 |
 //! | `TL` | its body, its path or its header fields are too long | 413, 414, 431 |
-//! | `SI` | its body stopped coming | 408 |
+//! | `SI` | its body stopped coming, or it stopped taking the answer | 408, or the status it saw |
 //! | `DC` | the client went away, before or while it was answered | 499, or the status it saw |
 //! | `UH` | the service has no instance that takes requests | 503 |
 //! | `UF` | the instance could not be reached | 502 |

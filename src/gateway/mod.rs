@@ -63,6 +63,7 @@ mod redirect;
 mod refusal;
 mod request_id;
 mod service_state;
+mod stall;
 mod throttle;
 mod to_tls;
 mod trace_context;

@@ -28,6 +28,7 @@ mod pairings;
 mod retrying;
 mod routing;
 mod sharing;
+mod stalling;
 mod streaming;
 mod tls;
 mod tracing;
