@@ -66,9 +66,8 @@ impl Gateway {
         request: Box<Request<Incoming>>,
         record: &mut Record,
     ) -> Result<Answered, Problem> {
-        let call = grpc::Call::of(request.headers());
-        let on_deadline = OnDeadline::of(call.as_ref());
-        let (mut request, mut watched) = self.watched(asking, request, call.as_ref());
+        let on_deadline = OnDeadline::of(record.call());
+        let (mut request, mut watched) = self.watched(asking, request, record.call());
         record.uploads(watched.upload.as_ref());
         let (mut tried, mut number) = (Tried::NOBODY, 1);
         let mut _retry: Option<Retry<'_>> = None;
