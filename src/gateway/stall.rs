@@ -91,6 +91,11 @@ impl Pace {
     fn begins_anew(&self) {
         self.moves();
         self.is_cut.store(false, Ordering::Relaxed);
+        self.ends();
+    }
+
+    /// A task's memory is not free before nobody can cut it any more.
+    fn ends(&self) {
         *lock(&self.state) = State::default();
     }
 }
@@ -160,8 +165,14 @@ where
 {
     fn execute(&self, stream: F) {
         let pace = self.0.paces().begin();
-        let task = tokio::spawn(STREAM.scope(Arc::clone(&pace), stream));
-        lock(&pace.state).task = Some(task.abort_handle());
+        let own = Arc::clone(&pace);
+        // Locked, so that a stream that ends at once finds what it has to let go of.
+        let mut state = lock(&pace.state);
+        let task = tokio::spawn(async move {
+            STREAM.scope(Arc::clone(&own), stream).await;
+            own.ends();
+        });
+        state.task = Some(task.abort_handle());
     }
 }
 
