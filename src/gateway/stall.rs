@@ -141,7 +141,7 @@ impl Seen {
         let Some(bounds) = lock(&self.pace.state).bounds else { return false };
         let is_late = now.duration_since(self.since) >= bounds.idle
             || bounds.deadline.is_some_and(|deadline| deadline <= now);
-        moves % 2 == 0 && is_late
+        moves.is_multiple_of(2) && is_late
     }
 }
 

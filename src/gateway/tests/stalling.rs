@@ -58,7 +58,7 @@ async fn endless() -> Backend {
     Backend::new(|mut wire, _| async move {
         wire.read_head().await;
         wire.write("HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n").await;
-        while wire.stream.write_all(&[b'x'; 64 * 1024]).await.is_ok() {}
+        while wire.stream.write_all(&[b'x'; 8 * 1024]).await.is_ok() {}
     })
     .await
 }
