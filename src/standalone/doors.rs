@@ -109,16 +109,15 @@ impl Doors {
     pub fn follow(&mut self, bound: Bound, gateway: &Gateway) {
         let mut before = std::mem::take(&mut self.open);
         for next in bound.0 {
+            let ends = next.wanted().credential.as_ref().map(|credential| credential.not_after);
             let (address, open) = match next {
                 Next::Stays(wanted) => {
                     let address = wanted.settings.listen;
                     let Some(open) = before.remove(&address) else { continue };
-                    say_end(gateway, &wanted);
                     open.present(wanted.credential);
                     (address, open)
                 }
                 Next::Opens { wanted, sockets, served, tls } => {
-                    say_end(gateway, &wanted);
                     let gateway = gateway.clone().with_trusted_proxies(&wanted.settings.trusted_proxies);
                     let gateway = match wanted.log {
                         Some(log) => gateway.with_access_log(log),
@@ -128,13 +127,14 @@ impl Doors {
                     (settings.listen, Open::new(settings, sockets, served, tls, gateway))
                 }
             };
+            gateway.metrics().certificate(open.at(), ends);
             self.open.insert(address, open);
         }
         for (address, open) in before {
             // Where the same socket is served in another way, clients are to come back.
             let is_served = self.open.contains_key(&address);
             if !is_served {
-                gateway.metrics().certificate(address, None);
+                gateway.metrics().certificate(open.at(), None);
             }
             self.close_one(open, if is_served { Farewell::Succeeded } else { Farewell::Ends });
         }
@@ -143,11 +143,11 @@ impl Doors {
 
     /// Where clients can come in, as URLs.
     pub fn urls(&self) -> Vec<String> {
-        let url = |(asked, open): (&SocketAddr, &Open)| {
+        let url = |open: &Open| {
             let scheme = if open.tls.is_some() { "https" } else { "http" };
-            format!("{scheme}://{}", open.sockets.main.local_addr().unwrap_or(*asked))
+            format!("{scheme}://{}", open.at())
         };
-        self.open.iter().map(url).collect()
+        self.open.values().map(url).collect()
     }
 
     /// Closes all and waits for what is open, up to the gateway's own deadline. Gives how much was
@@ -186,13 +186,20 @@ impl Doors {
     }
 }
 
-/// In the metrics: until when its certificate is good.
-fn say_end(gateway: &Gateway, wanted: &Wanted) {
-    let ends = wanted.credential.as_ref().map(|credential| credential.not_after);
-    gateway.metrics().certificate(wanted.settings.listen, ends);
+impl Next {
+    fn wanted(&self) -> &Wanted {
+        match self {
+            Self::Stays(wanted) | Self::Opens { wanted, .. } => wanted,
+        }
+    }
 }
 
 impl Open {
+    /// Where it listens, whatever was asked for.
+    fn at(&self) -> SocketAddr {
+        self.sockets.main.local_addr().unwrap_or(self.settings.listen)
+    }
+
     fn new(
         settings: GatewaySettings,
         sockets: Sockets,
