@@ -8,6 +8,8 @@ mod file;
 mod line;
 mod queue;
 mod record;
+mod target;
 
 pub use queue::AccessLog;
 pub(super) use record::{Observer, Record, Recorded, Tries};
+pub use target::AccessLogError;
