@@ -17,7 +17,7 @@ use super::sockets::Sockets;
 use crate::auth::Auth;
 use crate::configuration;
 use crate::engine::ports;
-use crate::gateway::{self, Door, Gateway, Listener};
+use crate::gateway::{self, Door, Gateway, ListenOptions, Listener};
 use crate::model::name::{PlatformId, ServiceName};
 use crate::model::platform::{Platform, ServiceSpec};
 use crate::runtime::{CallerIdentity, Runtime, RuntimeKind, Underlay};
@@ -87,7 +87,7 @@ impl Wiring {
             }
             (directory.door, directory.callers)
         };
-        let socket = bind_near(address, preferred_port(platform, callers, &entrance)).await?;
+        let socket = bind_near(address, preferred_port(platform, callers, &entrance))?;
         self.serve(house, entrance, socket);
         Ok(())
     }
@@ -129,10 +129,10 @@ fn directory(underlay: &Underlay) -> Directory {
     Directory { callers: underlay.callers, door: underlay.door, ports: BTreeMap::new(), data }
 }
 
-async fn bind_near(address: IpAddr, preferred: u16) -> Result<TcpListener, String> {
+fn bind_near(address: IpAddr, preferred: u16) -> Result<TcpListener, String> {
     let mut refusal = String::new();
     for port in preferred..preferred + PORT_TRIES {
-        match TcpListener::bind((address, port)).await {
+        match gateway::listen((address, port).into(), ListenOptions::default()) {
             Ok(socket) => return Ok(socket),
             Err(error) if refusal.is_empty() => {
                 refusal = format!("cannot listen on {address}:{port}: {error}{}", describe_port(port));
