@@ -19,7 +19,7 @@ impl Limits {
         let limit = getrlimit(Resource::Nofile);
         let allowed = match raised(&limit, descriptors_for(self.connections)) {
             // Nothing but a lower hard limit set in between can keep it from that.
-            Some(higher) if setrlimit(Resource::Nofile, higher.clone()).is_ok() => higher.current,
+            Some(higher) if setrlimit(Resource::Nofile, higher).is_ok() => higher.current,
             _ => limit.current,
         };
         let connections = connections_for(allowed, self.connections);

@@ -37,7 +37,7 @@ pub(super) struct Public {
 impl Doors {
     /// # Errors
     /// When one of them cannot be opened.
-    pub async fn bind(platform: &Platform, folder: &StateFolder, lock: Lock) -> Result<Self, StartError> {
+    pub fn bind(platform: &Platform, folder: &StateFolder, lock: Lock) -> Result<Self, StartError> {
         let gateway = bind_gateway(platform.gateway.listen)?;
         let public = Public { gateway, redirect: bind_redirect(platform)? };
         let socket = folder.socket();

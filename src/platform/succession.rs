@@ -67,7 +67,7 @@ impl Legacy {
 
     /// # Errors
     /// When something is missing, or the manifest wants what only a fresh start can give.
-    pub async fn doors(self, platform: &Platform) -> Result<Doors, StartError> {
+    pub fn doors(self, platform: &Platform) -> Result<Doors, StartError> {
         let Self { mut estate, note } = self;
         let gateway = estate.tcp_listener(PUBLIC)?;
         if !is_at(&gateway, platform.gateway.listen) {

@@ -76,7 +76,7 @@ impl Wiring {
         }
     }
 
-    async fn open(&self, platform: &PlatformId, entrance: Entrance) -> Result<(), String> {
+    fn open(&self, platform: &PlatformId, entrance: Entrance) -> Result<(), String> {
         let Some(house) = &self.house else {
             return Ok(());
         };
@@ -147,14 +147,14 @@ fn bind_near(address: IpAddr, preferred: u16) -> Result<TcpListener, String> {
 impl ports::Wiring for Wiring {
     async fn prepare(&self, platform: &Arc<Platform>) -> Result<(), String> {
         self.follow_underlay().await;
-        self.open(&platform.id, Entrance::Platform).await?;
+        self.open(&platform.id, Entrance::Platform)?;
         if self.directory().callers == CallerIdentity::SourceAddress {
             return Ok(());
         }
         for service in platform.services.values() {
             for callee in &service.calls {
                 let entrance = Entrance::Call { caller: service.name.clone(), callee: callee.clone() };
-                self.open(&platform.id, entrance).await?;
+                self.open(&platform.id, entrance)?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::gateway::{AccessLog, AccessLogError};
-use crate::model::platform::AccessLogTarget;
+use crate::model::platform::{AccessLogTarget, GatewaySettings};
 
 #[derive(Default)]
 pub struct AccessLogs(Vec<(AccessLogTarget, AccessLog)>);
@@ -25,9 +25,9 @@ impl AccessLogs {
         Ok(opened)
     }
 
-    /// Lets go of every other target. What is noted there still goes on being written.
-    pub fn keep<'t>(&mut self, wanted: impl Iterator<Item = &'t AccessLogTarget> + Clone) {
-        self.0.retain(|(known, _)| wanted.clone().any(|target| target == known));
+    /// Lets go of every target but theirs. What is noted there still goes on being written.
+    pub fn keep(&mut self, wanted: &[GatewaySettings]) {
+        self.0.retain(|(known, _)| wanted.iter().any(|listener| listener.access_log == *known));
     }
 
     /// Writes what was noted last, for the process is about to end.
@@ -53,7 +53,9 @@ mod tests {
             logs.at(target).unwrap();
         }
         assert_eq!(logs.0.len(), 2);
-        logs.keep([&other].into_iter());
+        let at = GatewaySettings::at(([127, 0, 0, 1], 0).into());
+        let listener = GatewaySettings { access_log: other.clone(), ..at };
+        logs.keep(&[listener]);
         assert_eq!(logs.0.iter().map(|(target, _)| target).collect::<Vec<_>>(), [&other]);
     }
 }

@@ -124,13 +124,14 @@ impl Running {
         self.succession.accept().await?;
         self.doors.follow(bound, &self.gateway);
         self.admin.follow(bound_admin, &self.admin_gateway);
-        self.logs.keep(self.configuration.listeners.iter().map(|listener| &listener.access_log));
+        self.keep_logs();
         self.status.follows_another();
         Ok(())
     }
 
     /// A configuration was not good enough to follow.
-    pub fn refuse(&self, reason: String) {
+    pub fn refuse(&mut self, reason: String) {
+        self.keep_logs();
         self.gateway.metrics().configuration_refused();
         self.status.refuses(reason);
     }
@@ -195,6 +196,10 @@ impl Running {
             Ok(Wanted { settings: settings.clone(), credential, log })
         };
         configuration.listeners.iter().zip(credentials).map(wanted).collect()
+    }
+
+    fn keep_logs(&mut self) {
+        self.logs.keep(&self.configuration.listeners);
     }
 
     /// What was signed for a time is signed again before that is over.

@@ -55,11 +55,11 @@ impl KeySet {
 
 impl Tokens {
     /// The same keys again change nothing: what was found out with them stays known.
-    pub fn set(&self, keys: Option<KeySet>) {
+    pub fn set(&self, keys: Option<Arc<KeySet>>) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match (&*held, &keys) {
             (Some(known), Some(keys)) if known.is_same(keys) => {}
-            _ => *held = keys.map(Arc::new),
+            _ => *held = keys,
         }
     }
 }
@@ -123,24 +123,24 @@ async fn fetch_from_any(url: &EndpointUrl, path: &str) -> Result<Vec<u8>, String
 mod tests {
     use super::*;
 
-    fn keys(audience: &str, id: &str) -> KeySet {
+    fn fresh(audience: &str, id: &str) -> Arc<KeySet> {
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
         let document = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"{id}","x":"{x}"}}]}}"#);
         let parties = Parties { issuer: "https://issuer".to_owned(), audience: audience.to_owned() };
-        KeySet::new(parties, document.into_bytes()).unwrap()
+        Arc::new(KeySet::new(parties, document.into_bytes()).unwrap())
     }
 
     #[test]
     fn the_same_keys_again_keep_what_is_known_of_tokens() {
         let tokens = Tokens::default();
         let held = || tokens.0.read().unwrap().as_ref().map_or(std::ptr::null(), Arc::as_ptr);
-        tokens.set(Some(keys("shop", "a")));
+        tokens.set(Some(fresh("shop", "a")));
         let first = held();
-        tokens.set(Some(keys("shop", "a")));
+        tokens.set(Some(fresh("shop", "a")));
         assert_eq!(held(), first);
-        tokens.set(Some(keys("shop", "b")));
-        assert_eq!(tokens.0.read().unwrap().as_ref().unwrap().document, keys("shop", "b").document);
-        tokens.set(Some(keys("bank", "b")));
+        tokens.set(Some(fresh("shop", "b")));
+        assert_eq!(tokens.0.read().unwrap().as_ref().unwrap().document, fresh("shop", "b").document);
+        tokens.set(Some(fresh("bank", "b")));
         assert_eq!(tokens.0.read().unwrap().as_ref().unwrap().parties.audience, "bank");
         tokens.set(None);
         assert!(held().is_null());

@@ -31,3 +31,4 @@ mod sharing;
 mod streaming;
 mod tls;
 mod tracing;
+mod tunnels;

@@ -53,7 +53,7 @@ impl Inherited {
     fn limit(&self, child: &Child) {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         // One that has ended already needs no limit.
-        let _ = id.map(|id| prlimit(Some(id), Resource::Nofile, self.files.clone()));
+        let _ = id.map(|id| prlimit(Some(id), Resource::Nofile, self.files));
     }
 }
 

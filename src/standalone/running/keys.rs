@@ -1,5 +1,6 @@
 //! The keys that tokens are checked with: had anew from time to time, and soon where they are missing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,7 +15,7 @@ const KEYS: Duration = Duration::from_secs(300);
 const MISSING_KEYS: Duration = Duration::from_secs(2);
 
 pub(super) enum Keys {
-    These(Option<KeySet>),
+    These(Option<Arc<KeySet>>),
     AsBefore,
 }
 
@@ -23,7 +24,7 @@ impl Running {
     pub(super) async fn keys_of(&self, configuration: &Configuration) -> Result<Keys, StandaloneError> {
         let Some(settings) = &configuration.auth else { return Ok(Keys::These(None)) };
         match (tokens::load(settings).await, &settings.keys) {
-            (Ok(keys), _) => Ok(Keys::These(Some(keys))),
+            (Ok(keys), _) => Ok(Keys::These(Some(Arc::new(keys)))),
             (Err(error), KeySource::File(_)) => Err(error.into()),
             (Err(error), KeySource::Url(..)) => {
                 tracing::warn!("failed to {error}");
@@ -33,7 +34,7 @@ impl Running {
         }
     }
 
-    pub(super) fn take_keys(&mut self, keys: Option<KeySet>, configuration: &Configuration) {
+    pub(super) fn take_keys(&mut self, keys: Option<Arc<KeySet>>, configuration: &Configuration) {
         let missing = keys.is_none() && configuration.auth.is_some();
         self.tokens.set(keys);
         self.status.misses_keys(missing);

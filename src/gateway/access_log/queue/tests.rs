@@ -20,6 +20,18 @@ impl Write for Gated {
     }
 }
 
+struct Broken;
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        panic!("on purpose: a writer that panics")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn gated() -> (AccessLog, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
     let (allow, allowed) = mpsc::channel();
     let (written, writes) = mpsc::channel();
@@ -64,15 +76,6 @@ fn nobody_waits_for_ever_for_a_writer_that_is_stuck_or_gone() {
     stuck.flush();
     assert_eq!(stuck.written(), 0);
 
-    struct Broken;
-    impl Write for Broken {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            panic!("on purpose: a writer that panics")
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     let gone = AccessLog::to_writer(Broken).unwrap();
     gone.note(|line| line.extend_from_slice(b"never"));
     gone.flush();
