@@ -26,7 +26,8 @@ use super::policy::retry::{self, Asked, Decision, Failed, Failure, RequestBody a
 use super::problem::Problem;
 use super::proxied_body::OnDeadline;
 use super::proxy::{Answered, Gateway};
-use super::table::{Preference, RouteTable, Service};
+use super::service::{Preference, Service};
+use super::table::RouteTable;
 use super::trace_context::TraceContext;
 use super::upload::{self, RequestBody, UploadState};
 use super::upstream::{Lease, Upstream};

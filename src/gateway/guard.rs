@@ -8,11 +8,12 @@
 use std::time::SystemTime;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
+use http::header::{AUTHORIZATION, HeaderName, ORIGIN};
 
 use super::headers::X_SERVICE_TOKEN;
 use super::message::Authority;
 use super::metrics::TokenStats;
+use super::policy::canary::cookies;
 use super::problem::Problem;
 use crate::model::name::ServiceName;
 use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
@@ -134,9 +135,7 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 fn cookie(headers: &HeaderMap) -> Credential<'_> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut tokens = pairs.filter(|(name, _)| *name == TOKEN_COOKIE).map(|(_, value)| value);
+    let mut tokens = cookies(headers).filter(|(name, _)| *name == TOKEN_COOKIE).map(|(_, value)| value);
     match (tokens.next(), tokens.next()) {
         (None, _) => Credential::None,
         (Some(token), None) => Credential::Token(token),

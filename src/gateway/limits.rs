@@ -35,7 +35,7 @@ pub struct Limits {
     pub handshakes: usize,
     /// How long an unused upstream connection is kept: less than the 5 s of node and uvicorn.
     pub pool_idle: Duration,
-    /// How many unused connections are kept for each instance.
+    /// How many unused connections are kept for each instance, by all workers together.
     pub pool_size: usize,
     /// How long a request whose instance was just withdrawn waits for the table without it.
     pub table_wait: Duration,

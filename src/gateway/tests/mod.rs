@@ -32,3 +32,4 @@ mod stalling;
 mod streaming;
 mod tls;
 mod tracing;
+mod tunnels;

@@ -245,7 +245,7 @@ async fn handshakes_take_turns_and_silence_takes_none() {
 #[tokio::test]
 async fn an_upgraded_connection_is_carried_by_tls() {
     let own = certificate(&["store.localhost"]);
-    let backend = super::streaming::tunnelling().await;
+    let backend = super::tunnels::tunnelling().await;
     let mut world = World::by_tls(door(&[&own]), Limits::default()).await;
     world.set("order", &[(1, backend.address, crate::model::catalog::EndpointState::Ready)]);
     let mut stream = connect(client(&[&own], &[b"http/1.1"]), world.public, "store.localhost").await.unwrap();
