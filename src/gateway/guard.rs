@@ -1,4 +1,5 @@
-//! Who calls, and whether the route is open to them. Pure, but for the verifier it is given.
+//! Who calls, and whether the route is open to them. Pure, but for the verifier and the counters it is
+//! given.
 //!
 //! A token comes in `Authorization: Bearer` or, from a browser, in the cookie `access_token`. The
 //! cookie counts only when the request was made by a page of the same site: a browser sends it along
@@ -7,10 +8,12 @@
 use std::time::SystemTime;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
+use http::header::{AUTHORIZATION, HeaderName, ORIGIN};
 
 use super::headers::X_SERVICE_TOKEN;
 use super::message::Authority;
+use super::metrics::TokenStats;
+use super::policy::canary::cookies;
 use super::problem::Problem;
 use crate::model::name::ServiceName;
 use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
@@ -29,6 +32,21 @@ pub(super) enum Credential<'r> {
     Token(&'r str),
     /// More than one, and nobody can say which is meant.
     Several,
+}
+
+/// Looks at tokens, and counts what comes of it.
+#[derive(Clone, Copy)]
+pub(super) struct Tokens<'g> {
+    pub(super) verifier: &'g dyn TokenVerifier,
+    pub(super) stats: &'g TokenStats,
+}
+
+impl Tokens<'_> {
+    fn verify(self, token: &str) -> Result<Principal, Problem> {
+        let (found, source) = self.verifier.recall(token, SystemTime::now());
+        self.stats.count(found.is_ok(), source);
+        found.map_err(Problem::TokenRejected)
+    }
 }
 
 /// What a client offers: the header, or else the cookie.
@@ -55,9 +73,9 @@ pub(super) fn header_credential(headers: &HeaderMap) -> Credential<'_> {
 pub(super) fn admit(
     access: &Access,
     credential: Credential<'_>,
-    verifier: &dyn TokenVerifier,
+    tokens: Tokens<'_>,
 ) -> Result<Option<Principal>, Problem> {
-    let proven = verify(credential, verifier).and_then(refuse_services);
+    let proven = verify(credential, tokens).and_then(refuse_services);
     let needed = match access {
         Access::Public => return Ok(proven.unwrap_or(None)),
         Access::Authenticated => None,
@@ -84,27 +102,22 @@ fn refuse_services(principal: Option<Principal>) -> Result<Option<Principal>, Pr
 }
 
 /// The caller, or nobody without a token.
-pub(super) fn verify(
-    credential: Credential<'_>,
-    verifier: &dyn TokenVerifier,
-) -> Result<Option<Principal>, Problem> {
+pub(super) fn verify(credential: Credential<'_>, tokens: Tokens<'_>) -> Result<Option<Principal>, Problem> {
     match credential {
         Credential::None => Ok(None),
         Credential::Several => Err(Problem::TokensSeveral),
-        Credential::Token(token) => {
-            verifier.verify(token, SystemTime::now()).map(Some).map_err(Problem::TokenRejected)
-        }
+        Credential::Token(token) => tokens.verify(token).map(Some),
     }
 }
 
 /// The service that a service token was issued to.
 pub(super) fn service_of_token(
     headers: &HeaderMap,
-    verifier: &dyn TokenVerifier,
+    tokens: Tokens<'_>,
 ) -> Result<Option<ServiceName>, Problem> {
     let Some(token) = headers.get(X_SERVICE_TOKEN) else { return Ok(None) };
     let token = token.to_str().map_err(|_| Problem::TokenRejected(TokenRejection::Malformed))?;
-    let principal = verifier.verify(token, SystemTime::now()).map_err(Problem::TokenRejected)?;
+    let principal = tokens.verify(token)?;
     let name = principal.subject.strip_prefix(SERVICE_SUBJECT).and_then(|name| name.parse().ok());
     name.map(Some).ok_or(Problem::TokenRejected(TokenRejection::Claims))
 }
@@ -122,9 +135,7 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 fn cookie(headers: &HeaderMap) -> Credential<'_> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut tokens = pairs.filter(|(name, _)| *name == TOKEN_COOKIE).map(|(_, value)| value);
+    let mut tokens = cookies(headers).filter(|(name, _)| *name == TOKEN_COOKIE).map(|(_, value)| value);
     match (tokens.next(), tokens.next()) {
         (None, _) => Credential::None,
         (Some(token), None) => Credential::Token(token),
@@ -224,7 +235,8 @@ mod tests {
     }
 
     fn check_admission(access: &Access, credential: Credential<'_>, expected: &str) {
-        let found = match admit(access, credential, &Plain) {
+        let tokens = Tokens { verifier: &Plain, stats: &TokenStats::default() };
+        let found = match admit(access, credential, tokens) {
             Ok(principal) => principal.map_or("anybody".to_owned(), |p| p.subject),
             Err(problem) => problem.code().to_owned(),
         };

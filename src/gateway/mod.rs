@@ -17,16 +17,13 @@ pub mod explain;
 pub mod limits;
 pub mod listen;
 pub mod metrics;
+pub mod path; // for the fuzz targets
 pub mod server;
 mod session;
 pub mod site;
 pub mod table;
 pub mod tls;
 pub mod upstream;
-
-pub mod path;
-pub mod policy;
-pub mod routes;
 
 mod activity;
 mod attempts;
@@ -37,6 +34,7 @@ mod compression;
 mod connection;
 mod connections;
 mod cors;
+mod descriptors;
 mod destination;
 mod error_page;
 mod exchange;
@@ -54,6 +52,7 @@ mod message;
 mod outgoing_head;
 mod parting;
 mod patience;
+mod policy;
 mod pool;
 mod problem;
 mod proxied_body;
@@ -62,7 +61,10 @@ mod rate_headers;
 mod redirect;
 mod refusal;
 mod request_id;
+mod routes;
+mod service;
 mod service_state;
+mod stall;
 mod throttle;
 mod to_tls;
 mod trace_context;
@@ -77,7 +79,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-pub use access_log::AccessLog;
+pub use access_log::{AccessLog, AccessLogError};
 pub use body::Body;
 pub use connections::ConnectionCounts;
 pub use door::{Door, Embedded, EmbeddedService, Listener};

@@ -33,8 +33,9 @@ use super::proxied_body::{OnDeadline, ProxiedBody};
 use super::rate_headers;
 use super::redirect;
 use super::request_id::{self, Trust};
+use super::service::Service;
 use super::session::Session;
-use super::table::{RouteTable, Service};
+use super::table::RouteTable;
 use super::throttle::{self, Asker};
 use super::tunnel::{self, Wanted};
 use super::upstream::Lease;
@@ -185,11 +186,10 @@ impl Gateway {
         record.has_id(&id);
         let wants = Wants::of(request.headers());
         let mut finish = Finish::default();
-        let call = grpc::Call::of(request.headers());
         let answer = self.answer(session, remote, request, &id, &mut record, &mut finish).await;
         let response = answer.unwrap_or_else(|problem| {
             record.fails_with(&problem);
-            match &call {
+            match record.call() {
                 Some(call) => grpc::response(&problem, call),
                 None => problem.response(&id, wants),
             }
@@ -282,7 +282,7 @@ impl Gateway {
         if guard::is_from_a_browser(headers) {
             return Err(Problem::CallerUnknown);
         }
-        let token = guard::service_of_token(headers, &*self.verifier)?;
+        let token = guard::service_of_token(headers, self.tokens())?;
         destination::caller(&session.door, session.client.ip(), token, table)
     }
 
@@ -295,6 +295,7 @@ impl Gateway {
         record: &mut Record,
     ) -> Result<Response<Body>, Problem> {
         record.takes(way.stats(service));
+        record.goes_on_by(service.traffic.protocol);
         let policy = way.policy();
         message::check_length(request.headers(), policy.max_body.bytes())?;
         let principal = self.principal(way, &request, &visit.authority)?;
@@ -323,6 +324,10 @@ impl Gateway {
         Ok(response)
     }
 
+    fn tokens(&self) -> guard::Tokens<'_> {
+        guard::Tokens { verifier: &*self.verifier, stats: &self.metrics().tokens }
+    }
+
     fn principal(
         &self,
         way: Way<'_>,
@@ -332,9 +337,9 @@ impl Gateway {
         let headers = request.headers();
         match way {
             Way::Route(rule) => {
-                guard::admit(&rule.access, guard::credential(headers, authority), &*self.verifier)
+                guard::admit(&rule.access, guard::credential(headers, authority), self.tokens())
             }
-            Way::Call => guard::verify(guard::header_credential(headers), &*self.verifier),
+            Way::Call => guard::verify(guard::header_credential(headers), self.tokens()),
         }
     }
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::exchange::ExchangeError;
 use super::policy::breaker::{Admission, Change, Outcome};
-use super::table::Service;
+use super::service::Service;
 use super::upstream::Upstream;
 
 pub(super) fn of_status(status: StatusCode) -> Outcome {

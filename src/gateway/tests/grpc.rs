@@ -8,10 +8,11 @@ use http::{HeaderMap, Request, Response};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::backend::Backend;
 use super::harness::{World, instance};
 use super::streams::{Answer, Asked, Client, Streams, head_of};
 use super::wire::PATIENCE;
-use crate::model::traffic::UpstreamProtocol::Http2;
+use crate::model::traffic::UpstreamProtocol::{Http1, Http2};
 use crate::model::traffic::{RoutePolicy, Timeouts};
 
 /// A message with its length before it.
@@ -193,4 +194,27 @@ async fn the_route_says_how_long_a_call_may_take_at_most_and_one_without_a_timeo
     let client = Client::connect(world.public).await;
     let unhurried = client.ask(call("/orders").body(()).unwrap()).await.unwrap();
     assert_eq!(unhurried.trailers.unwrap()["grpc-status"], "0");
+}
+
+#[tokio::test]
+async fn who_only_says_that_it_is_a_call_has_no_more_time_than_others_and_is_answered_like_them() {
+    let timeouts = Timeouts { response: Duration::from_millis(50), ..Timeouts::default() };
+    let policy = RoutePolicy { timeouts, ..RoutePolicy::default() };
+    let (by_2, _resets) = silent(false).await;
+    let world = World::speaking_with(Http2, by_2.address, &policy).await;
+    let old =
+        "POST /orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n";
+    let late = world.send(old).await;
+    assert_eq!((late.status(), late.problem("code").as_str()), (504, "upstream_timeout"));
+    let refused = world.send(&old.replace("/orders", "/private")).await;
+    assert_eq!((refused.status(), refused.problem("code").as_str()), (401, "token_missing"));
+
+    let by_1 = Backend::new(|mut wire, _| async move {
+        wire.read_head().await;
+        wire.read_to_end().await;
+    })
+    .await;
+    let world = World::speaking_with(Http1, by_1.address, &policy).await;
+    let late = Client::connect(world.public).await.ask(call("/orders").body(()).unwrap()).await.unwrap();
+    assert_eq!((late.head.status.as_u16(), late.head.headers.get("grpc-status")), (504, None));
 }
