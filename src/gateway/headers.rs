@@ -128,7 +128,7 @@ pub(super) struct Origin<'r> {
     pub(super) authority: &'r Authority,
     pub(super) request_id: &'r HeaderValue,
     /// What was cut off the path.
-    pub(super) prefix: Option<&'r str>,
+    pub(super) prefix: Option<&'r HeaderValue>,
 }
 
 /// An address as services are told it.
@@ -143,7 +143,7 @@ pub(super) fn set_origin(headers: &mut HeaderMap, origin: Origin<'_>) {
     headers.insert(X_FORWARDED_HOST, origin.authority.value.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(origin.scheme));
     if let Some(prefix) = origin.prefix {
-        headers.insert(X_FORWARDED_PREFIX, text(prefix));
+        headers.insert(X_FORWARDED_PREFIX, prefix.clone());
     }
 }
 
@@ -192,7 +192,7 @@ fn continues(name: &str, ours: &str) -> bool {
 
 /// A subject with characters that no header may carry is told as nothing rather than as something
 /// else.
-fn text(value: &str) -> HeaderValue {
+pub(super) fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 

@@ -343,11 +343,8 @@ fn list(words: &BTreeSet<String>) -> String {
 }
 
 fn rule(described: &SiteService, route: &Route, state: &ServiceState, metrics: &Metrics) -> Arc<Rule> {
-    let forwarded = if route.strip_prefix {
-        Forwarded::Without(route.prefix.segments().count())
-    } else {
-        Forwarded::Whole
-    };
+    let forwarded =
+        if route.strip_prefix { Forwarded::without(route.prefix.as_str()) } else { Forwarded::Whole };
     Arc::new(Rule {
         service: described.name.clone(),
         prefix: route.prefix.clone(),
@@ -369,7 +366,7 @@ fn health_rule(service: &ServiceName, prefix: &RoutePrefix, metrics: &Metrics) -
         reach: Reach::Exact,
         methods: Methods::Only(BTreeSet::from(["GET".to_owned()])),
         access: Access::Public,
-        forwarded: Forwarded::Without(1),
+        forwarded: Forwarded::without(&format!("/{service}")),
         hosts: BTreeSet::new(),
         limiter: None,
         policy: RoutePolicy::default(),

@@ -90,7 +90,7 @@ impl Visit<'_> {
     }
 
     /// Says where the request comes from, in place of everybody whose word does not count.
-    fn set_origin(&self, headers: &mut HeaderMap, prefix: Option<&str>) {
+    fn set_origin(&self, headers: &mut HeaderMap, prefix: Option<&HeaderValue>) {
         let told = self.remote.is_proxied.then(|| Told::by(headers));
         headers::remove_forged(headers);
         headers::set_origin(headers, self.origin(prefix));
@@ -99,7 +99,7 @@ impl Visit<'_> {
         }
     }
 
-    fn origin<'v>(&'v self, prefix: Option<&'v str>) -> Origin<'v> {
+    fn origin<'v>(&'v self, prefix: Option<&'v HeaderValue>) -> Origin<'v> {
         Origin {
             client: self.session.address_of(&self.remote),
             scheme: self.session.scheme(),
