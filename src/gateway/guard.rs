@@ -1,13 +1,14 @@
 //! Who calls, and whether the route is open to them. Pure, but for the verifier it is given.
 //!
 //! A token comes in `Authorization: Bearer` or, from a browser, in the cookie `access_token`. The
-//! cookie counts only when the request was made by a page of the same site: a browser sends it along
-//! with requests that other sites make, too.
+//! cookie counts only when the request was made by a page of this origin, or of one that the route
+//! names: a browser sends it along with requests that other pages make, too. To a browser everything
+//! on one host name is the same site, whatever the port, so that alone is not enough.
 
 use std::time::SystemTime;
 
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::headers::X_SERVICE_TOKEN;
 use super::message::Authority;
@@ -15,6 +16,7 @@ use super::problem::Problem;
 use crate::model::name::ServiceName;
 use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
 use crate::model::route::{Access, Scope};
+use crate::model::traffic::{Cors, Origins};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const TOKEN_COOKIE: &str = "access_token";
@@ -31,9 +33,20 @@ pub(super) enum Credential<'r> {
     Several,
 }
 
+/// What a request is, as far as it matters to whether its cookie counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made<'r> {
+    pub(super) headers: &'r HeaderMap,
+    pub(super) method: &'r Method,
+    pub(super) authority: &'r Authority,
+    /// That of the route.
+    pub(super) cors: Option<&'r Cors>,
+}
+
 /// What a client offers: the header, or else the cookie.
-pub(super) fn credential<'r>(headers: &'r HeaderMap, authority: &Authority) -> Credential<'r> {
-    let cookie_counts = || !headers.contains_key(AUTHORIZATION) && is_same_site(headers, authority);
+pub(super) fn credential(made: Made<'_>) -> Credential<'_> {
+    let headers = made.headers;
+    let cookie_counts = || !headers.contains_key(AUTHORIZATION) && made.is_of_our_pages();
     match header_credential(headers) {
         Credential::None if cookie_counts() => cookie(headers),
         found => found,
@@ -132,22 +145,39 @@ fn cookie(headers: &HeaderMap) -> Credential<'_> {
     }
 }
 
-/// What the browser says about who made the request. Without a word from it there was no browser,
-/// or an old one that still names the origin of whatever could do harm.
-fn is_same_site(headers: &HeaderMap, authority: &Authority) -> bool {
-    if let Some(site) = headers.get(SEC_FETCH_SITE) {
-        return matches!(site.as_bytes(), b"same-origin" | b"same-site" | b"none");
+impl Made<'_> {
+    /// What the browser says about who made the request. Without a word from it there was no browser,
+    /// or an old one that still names the origin of whatever could do harm.
+    fn is_of_our_pages(&self) -> bool {
+        let origin = self.headers.get(ORIGIN);
+        match self.headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
+            Some(b"same-origin" | b"none") => true,
+            // Another port of this host, or a host beside it. Links from there are followed; what
+            // changes something or is read by the page (a WebSocket, too) comes with its origin.
+            Some(b"same-site") => origin
+                .map_or(self.method.is_safe(), |origin| self.is_own(origin) || self.is_named(origin)),
+            Some(_) => false,
+            None => origin.is_none_or(|origin| self.is_own(origin)),
+        }
     }
-    let Some(origin) = headers.get(ORIGIN) else { return true };
-    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    host.is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(authority.value.as_bytes()))
+
+    fn is_own(&self, origin: &HeaderValue) -> bool {
+        let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        host.is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(self.authority.value.as_bytes()))
+    }
+
+    /// Whether the route lets pages of this origin send cookies.
+    fn is_named(&self, origin: &HeaderValue) -> bool {
+        let named = self.cors.filter(|cors| cors.credentials).map(|cors| &cors.origins);
+        matches!((named, origin.to_str()), (Some(Origins::Only(origins)), Ok(origin)) if origins.contains(origin))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     /// Accepts `subject scope scope`.
     struct Plain;
@@ -163,12 +193,26 @@ mod tests {
     }
 
     fn check_credential(lines: &[(&'static str, &str)], expected: Credential<'_>) {
+        for method in [Method::GET, Method::POST] {
+            check_credential_of(&method, lines, expected);
+        }
+    }
+
+    fn check_credential_of(method: &Method, lines: &[(&'static str, &str)], expected: Credential<'_>) {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());
         }
-        let authority = Authority { value: HeaderValue::from_static("store.localhost:8080") };
-        assert_eq!(credential(&headers, &authority), expected, "{lines:?}");
+        let authority = &Authority { value: HeaderValue::from_static("store.localhost:8080") };
+        let cors = Cors {
+            origins: Origins::Only(BTreeSet::from(["http://shop.localhost:3000".to_owned()])),
+            headers: BTreeSet::new(),
+            expose: BTreeSet::new(),
+            credentials: true,
+            max_age: Duration::ZERO,
+        };
+        let made = Made { headers: &headers, method, authority, cors: Some(&cors) };
+        assert_eq!(credential(made), expected, "{method} {lines:?}");
     }
 
     #[test]
@@ -207,6 +251,29 @@ mod tests {
             let expected = if counts { Credential::Token("abc") } else { Credential::None };
             check_credential(&[cookie, (name, value)], expected);
         }
+    }
+
+    #[test]
+    fn another_port_of_this_host_is_another_origin() {
+        let (cookie, site) = (("cookie", "access_token=abc"), ("sec-fetch-site", "same-site"));
+        let token = Credential::Token("abc");
+        check_credential_of(&Method::GET, &[cookie, site], token);
+        check_credential_of(&Method::HEAD, &[cookie, site], token);
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            check_credential_of(&method, &[cookie, site], Credential::None);
+        }
+        for (origin, expected) in [
+            ("http://store.localhost:8080", token),
+            ("http://store.localhost:3000", Credential::None),
+            ("http://store.localhost", Credential::None),
+            ("null", Credential::None),
+            // The route names it.
+            ("http://shop.localhost:3000", token),
+        ] {
+            check_credential(&[cookie, site, ("origin", origin)], expected);
+        }
+        let elsewhere = [cookie, ("sec-fetch-site", "cross-site"), ("origin", "http://shop.localhost:3000")];
+        check_credential(&elsewhere, Credential::None);
     }
 
     #[test]

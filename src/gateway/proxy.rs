@@ -21,7 +21,7 @@ use super::door::Embedded;
 use super::exchange::Watched;
 use super::finish::Finish;
 use super::grpc;
-use super::guard;
+use super::guard::{self, Made};
 use super::headers::{self, X_REQUEST_ID};
 use super::limits::Limits;
 use super::message::{self, Authority};
@@ -332,7 +332,9 @@ impl Gateway {
         let headers = request.headers();
         match way {
             Way::Route(rule) => {
-                guard::admit(&rule.access, guard::credential(headers, authority), &*self.verifier)
+                let (method, cors) = (request.method(), rule.policy.cors.as_ref());
+                let made = Made { headers, method, authority, cors };
+                guard::admit(&rule.access, guard::credential(made), &*self.verifier)
             }
             Way::Call => guard::verify(guard::header_credential(headers), &*self.verifier),
         }

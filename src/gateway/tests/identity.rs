@@ -110,6 +110,9 @@ async fn a_browser_may_bring_its_token_in_a_cookie_but_not_for_another_site() {
     check("Cookie: access_token=ann\r\nSec-Fetch-Site: same-origin\r\n", "/private", "200 -").await;
     check("Cookie: access_token=ann\r\nSec-Fetch-Site: cross-site\r\n", "/private", "401 Bearer").await;
     check("Cookie: access_token=ann\r\nOrigin: http://evil.example\r\n", "/private", "401 Bearer").await;
+    let beside = "Cookie: access_token=ann\r\nSec-Fetch-Site: same-site\r\n";
+    check(beside, "/private", "200 -").await;
+    check(&format!("{beside}Origin: http://store.localhost:3000\r\n"), "/private", "401 Bearer").await;
     let several = "401 Bearer error=\"invalid_request\"";
     check("Cookie: access_token=ann; access_token=bob\r\n", "/private", several).await;
 }
