@@ -53,6 +53,31 @@ pub(super) fn credential(made: Made<'_>) -> Credential<'_> {
     }
 }
 
+/// Takes every token of the caller out, wherever one may be.
+pub(super) fn withhold(headers: &mut HeaderMap) {
+    headers.remove(AUTHORIZATION);
+    if !headers.contains_key(COOKIE) {
+        return;
+    }
+    let kept: Vec<HeaderValue> = headers.get_all(COOKIE).iter().filter_map(without_token).collect();
+    headers.remove(COOKIE);
+    for line in kept {
+        headers.append(COOKIE, line);
+    }
+}
+
+/// What else there is in a line of `Cookie`. Services are less strict than we are about what is around
+/// a name.
+fn without_token(line: &HeaderValue) -> Option<HeaderValue> {
+    let name = |crumb: &[u8]| crumb.split(|&b| b == b'=').next().unwrap_or_default().trim_ascii() == TOKEN_COOKIE.as_bytes();
+    let crumbs = line.as_bytes().split(|&b| b == b';');
+    if !crumbs.clone().any(name) {
+        return Some(line.clone());
+    }
+    let others: Vec<&[u8]> = crumbs.filter(|crumb| !name(crumb)).map(<[u8]>::trim_ascii).collect();
+    HeaderValue::from_bytes(&others.join(&b"; "[..])).ok().filter(|line| !line.is_empty())
+}
+
 /// What a service hands on of its own caller: never a cookie.
 pub(super) fn header_credential(headers: &HeaderMap) -> Credential<'_> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
@@ -250,6 +275,28 @@ mod tests {
         ] {
             let expected = if counts { Credential::Token("abc") } else { Credential::None };
             check_credential(&[cookie, (name, value)], expected);
+        }
+    }
+
+    #[test]
+    fn what_is_withheld_is_every_token_and_nothing_else() {
+        for (lines, expected) in [
+            (&["a=b"][..], &["a=b"][..]),
+            (&["access_token=x"], &[]),
+            (&["a=b; access_token=x; c=d"], &["a=b; c=d"]),
+            (&["access_token=x;a=b", "c=d", "access_token=y"], &["a=b", "c=d"]),
+            (&["a=b;  access_token = x;access_token"], &["a=b"]),
+            (&["my_access_token=x; access_token2=y; a=access_token=x"], &["my_access_token=x; access_token2=y; a=access_token=x"]),
+            (&["a=\u{e9}; access_token=x"], &["a=\u{e9}"]),
+        ] {
+            let mut headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer x"))]);
+            for line in lines {
+                headers.append(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            }
+            withhold(&mut headers);
+            assert!(!headers.contains_key(AUTHORIZATION));
+            let left: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+            assert_eq!(left, expected.iter().map(|line| line.as_bytes()).collect::<Vec<_>>(), "{lines:?}");
         }
     }
 

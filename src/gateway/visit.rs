@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, TE};
+use http::header::TE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -13,6 +13,7 @@ use super::client::Remote;
 use super::destination::Way;
 use super::door::EmbeddedService;
 use super::forwarded::Told;
+use super::guard;
 use super::headers::{self, Origin};
 use super::message::Authority;
 use super::path::PathFault;
@@ -81,7 +82,7 @@ impl Visit<'_> {
         }
         headers::set_identity(headers, principal, self.caller.as_ref());
         if !way.policy().forward_authorization {
-            headers.remove(AUTHORIZATION);
+            guard::withhold(headers);
         }
         if tunnelled {
             tunnel::set_headers(headers);

@@ -106,7 +106,8 @@ pub struct RoutePolicy {
     pub compress: bool,
     /// Answers with a redirect instead of asking the service.
     pub redirect: Option<Redirect>,
-    /// Whether the service sees the client's `Authorization`.
+    /// Whether the service gets the client's token: `Authorization`, and `access_token` of `Cookie`.
+    /// By default it does, to call others on behalf of the user; who that is, it is told in any case.
     pub forward_authorization: bool,
 }
 

@@ -146,6 +146,10 @@ async fn a_service_need_not_see_the_token() {
     let request = Message { head: answer.text(), body: Vec::new() };
     assert_eq!(request.headers("x-user-id"), ["ann"]);
     assert!(request.headers("authorization").is_empty(), "{}", request.head);
+    let answer = world.get("/private", "Cookie: theme=dark; access_token=ann\r\n").await;
+    let request = Message { head: answer.text(), body: Vec::new() };
+    assert_eq!(request.headers("x-user-id"), ["ann"]);
+    assert_eq!(request.headers("cookie"), ["theme=dark"]);
 }
 
 /// With the harness itself as a trusted proxy.
