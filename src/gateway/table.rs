@@ -147,7 +147,7 @@ impl RouteTable {
             services.insert(described.name.as_str().into(), Arc::new(service));
         }
         upstreams.metrics().generation.add(1);
-        upstreams.metrics().tidy();
+        upstreams.tidy();
         Self {
             suffixes: site.domain.as_ref().map(Suffixes::of),
             by_path,
@@ -345,6 +345,7 @@ fn list(words: &BTreeSet<String>) -> String {
 fn rule(described: &SiteService, route: &Route, state: &ServiceState, metrics: &Metrics) -> Arc<Rule> {
     let forwarded =
         if route.strip_prefix { Forwarded::without(route.prefix.as_str()) } else { Forwarded::Whole };
+    let stats = stats(metrics, &described.name, route);
     Arc::new(Rule {
         service: described.name.clone(),
         prefix: route.prefix.clone(),
@@ -353,9 +354,9 @@ fn rule(described: &SiteService, route: &Route, state: &ServiceState, metrics: &
         access: route.access.clone(),
         forwarded,
         hosts: route.hosts.clone(),
-        limiter: route.policy.rate_limit.is_some().then(|| state.limiter(&route.prefix, &route.methods)),
+        limiter: route.policy.rate_limit.is_some().then(|| state.limiter(stats.name())),
         policy: route.policy.clone(),
-        stats: stats(metrics, &described.name, route),
+        stats,
     })
 }
 

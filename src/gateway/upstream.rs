@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -55,7 +55,7 @@ pub struct Upstreams {
 #[derive(Debug, Default)]
 struct Known {
     instances: HashMap<(InstanceName, SocketAddr), Arc<Upstream>>,
-    services: HashMap<ServiceName, Arc<ServiceState>>,
+    services: HashMap<ServiceName, Weak<ServiceState>>,
 }
 
 impl Upstreams {
@@ -86,8 +86,19 @@ impl Upstreams {
 
     /// The one state of the service.
     pub(super) fn service(&self, service: &ServiceName) -> Arc<ServiceState> {
-        let fresh = || Arc::new(ServiceState::new(Instant::now()));
-        Arc::clone(lock(&self.known).services.entry(service.clone()).or_insert_with(fresh))
+        let mut known = lock(&self.known);
+        if let Some(state) = known.services.get(service).and_then(Weak::upgrade) {
+            return state;
+        }
+        let state = Arc::new(ServiceState::new(Instant::now()));
+        known.services.insert(service.clone(), Arc::downgrade(&state));
+        state
+    }
+
+    /// Lets go of what no table and no request has any more.
+    pub(super) fn tidy(&self) {
+        lock(&self.known).services.retain(|_, state| state.strong_count() > 0);
+        self.metrics.tidy();
     }
 
     /// The instance was asked whether it is well, and it is: it is left out no longer.
@@ -339,6 +350,20 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_instance_is_idle_at_once() {
         assert_eq!(Upstreams::default().drain(&name(), Duration::from_secs(10)).await, DrainOutcome::Idle);
+    }
+
+    #[test]
+    fn a_service_that_no_table_has_is_forgotten() {
+        let upstreams = Upstreams::default();
+        let (order, mail) = ("order".parse().unwrap(), "mail".parse().unwrap());
+        let kept = upstreams.service(&order);
+        let open = upstreams.service(&mail).admit(1).unwrap();
+        upstreams.tidy();
+        assert!(Arc::ptr_eq(&kept, &upstreams.service(&order)));
+        assert_eq!(upstreams.known.lock().unwrap().services.len(), 2, "one has an open request");
+        drop(open);
+        upstreams.tidy();
+        assert_eq!(upstreams.known.lock().unwrap().services.len(), 1);
     }
 
     #[tokio::test]
