@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -35,7 +34,7 @@ use super::redirect;
 use super::request_id::{self, Trust};
 use super::session::Session;
 use super::table::{RouteTable, Service};
-use super::throttle::{self, Asker};
+use super::throttle::{self, Asker, Known};
 use super::tunnel::{self, Wanted};
 use super::upstream::Lease;
 use super::visit::Visit;
@@ -297,11 +296,12 @@ impl Gateway {
         record.takes(way.stats(service));
         let policy = way.policy();
         message::check_length(request.headers(), policy.max_body.bytes())?;
+        let asker = Asker { client: visit.remote.client, principal: None, headers: request.headers() };
+        let quota = throttle::count(way, Known::Client, asker)?;
         let principal = self.principal(way, &request, &visit.authority)?;
         record.is_from(visit.caller.as_ref(), principal.as_ref().map(|principal| principal.subject.as_str()));
-        let asker =
-            Asker { client: visit.remote.client, principal: principal.as_ref(), headers: request.headers() };
-        let quota = throttle::count(way, asker, Instant::now())?;
+        let asker = Asker { principal: principal.as_ref(), ..asker };
+        let quota = quota.or(throttle::count(way, Known::Subject, asker)?);
         if let (Some(redirect), Way::Route(rule)) = (&policy.redirect, way) {
             let rest = path::without_prefix(visit.path, rule.prefix.segments().count());
             return redirect::answer(redirect, rest, request.uri().query());
