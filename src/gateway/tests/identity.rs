@@ -67,7 +67,8 @@ async fn where_a_request_came_from_is_said_by_the_gateway_alone() {
     assert_eq!(request.headers("x-forwarded-proto"), ["http"]);
     assert_eq!(request.headers("x-forwarded-host"), ["store.localhost"]);
     assert_eq!(request.headers("x-forwarded-prefix"), ["/stripped/deep"]);
-    assert!(request.headers("x-forwarded-port").is_empty());
+    assert_eq!(request.headers("x-forwarded-port"), ["80"]);
+    assert_eq!(request.headers("x-real-ip"), ["127.0.0.1"]);
 }
 
 #[tokio::test]
