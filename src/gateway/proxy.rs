@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -54,6 +56,7 @@ pub struct Gateway {
     limits: Arc<Limits>,
     workers: Option<Arc<Workers>>,
     trusted_proxies: Arc<[Network]>,
+    hsts: Option<HeaderValue>,
     connections: Arc<Connections>,
     observer: Arc<Observer>,
     is_leaving: Arc<AtomicBool>,
@@ -82,6 +85,7 @@ impl Gateway {
             limits: Arc::default(),
             workers: None,
             trusted_proxies: Arc::default(),
+            hsts: None,
             connections: Arc::default(),
             observer,
             is_leaving: Arc::default(),
@@ -104,6 +108,13 @@ impl Gateway {
     #[must_use]
     pub fn with_trusted_proxies(self, networks: &[Network]) -> Self {
         Self { trusted_proxies: networks.into(), ..self }
+    }
+
+    /// Tells browsers that come by TLS to come by nothing else for so long (RFC 6797).
+    #[must_use]
+    pub fn with_hsts(self, max_age: Option<Duration>) -> Self {
+        let hsts = max_age.map(|max_age| format!("max-age={}", max_age.as_secs()));
+        Self { hsts: hsts.and_then(|hsts| HeaderValue::try_from(hsts).ok()), ..self }
     }
 
     /// Serves connections on these threads instead of on the runtime that accepts them.
@@ -194,6 +205,10 @@ impl Gateway {
             }
         });
         let mut response = finish.apply(response);
+        if let (Some(hsts), true) = (&self.hsts, session.tls.is_some()) {
+            // What the service says on its own counts: there is to be one, and of several the first does.
+            response.headers_mut().entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+        }
         response.headers_mut().insert(X_REQUEST_ID, id);
         record.answers(response)
     }

@@ -144,7 +144,8 @@ impl Running {
         let workers = Workers::start().map_err(StartError::Workers)?;
         let gateway = Gateway::new(traffic.tables(), auth.verifier(), embedded(&auth))
             .with_workers(Arc::new(workers))
-            .with_trusted_proxies(&platform.gateway.trusted_proxies);
+            .with_trusted_proxies(&platform.gateway.trusted_proxies)
+            .with_hsts(platform.gateway.hsts);
         let gateway = match open_access_log(&platform, folder)? {
             Some(log) => gateway.with_access_log(log),
             None => gateway,

@@ -287,6 +287,33 @@ fn tls_is_off_local_or_by_files_below_the_platform() {
 }
 
 #[test]
+fn browsers_are_held_to_tls_where_that_is_wanted() {
+    let hsts = |lines: &str| {
+        let text = format!("{PLATFORM}[gateway]\n{lines}\n");
+        Scratch::new(&[("msctl.toml", text.as_bytes())]).load().map(|platform| platform.gateway.hsts)
+    };
+    for (lines, expected) in [
+        ("tls = \"local\"", None),
+        ("tls = \"local\"\nhsts = false", None),
+        ("hsts = false", None),
+        ("tls = \"local\"\nhsts = true", Some(secs(365 * 24 * 3600))),
+        ("tls = \"local\"\nhsts = \"30d\"", Some(secs(30 * 24 * 3600))),
+        ("tls = \"local\"\nhsts = \"0s\"", Some(Duration::ZERO)),
+    ] {
+        assert_eq!(hsts(lines).unwrap(), expected, "{lines}");
+    }
+    for (lines, expected) in [
+        ("hsts = true", "hsts in [gateway] is about TLS, and there is none"),
+        ("tls = \"off\"\nhsts = \"30d\"", "hsts in [gateway] is about TLS, and there is none"),
+        ("tls = \"local\"\nhsts = 30", "hsts in [gateway] must be true, false or a duration, not a whole number"),
+        ("tls = \"local\"\nhsts = \"11y\"", "but must be at most"),
+    ] {
+        let said = hsts(lines).unwrap_err().to_string();
+        assert!(said.contains(expected) && said.contains("hint: "), "{said}");
+    }
+}
+
+#[test]
 fn what_is_no_way_to_have_tls_is_refused() {
     for (lines, expected) in [
         ("tls = \"auto\"", "tls in [gateway] is \"auto\", which is no way to have a certificate"),
