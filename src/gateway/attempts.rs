@@ -147,7 +147,7 @@ impl Gateway {
         record.goes_to(lease.upstream());
         let result = exchange(&lease, request, watched, record.tries()).await;
         let outcome = match &result {
-            Ok(answer) => Some(verdict::of_status(answer.response.status())),
+            Ok(answer) => Some(verdict::of_answer(&answer.response)),
             Err(failed) => verdict::of_error(&failed.error),
         };
         if let Some(outcome) = outcome {

@@ -12,7 +12,8 @@ use super::harness::{World, instance};
 use super::streams::{Answer, Asked, Client, Streams, head_of};
 use super::wire::PATIENCE;
 use crate::model::traffic::UpstreamProtocol::Http2;
-use crate::model::traffic::{RoutePolicy, Timeouts};
+use crate::model::catalog::EndpointState::Ready;
+use crate::model::traffic::{BreakerPolicy, RoutePolicy, Timeouts, TrafficPolicy};
 
 /// A message with its length before it.
 fn message(text: &str) -> Bytes {
@@ -193,4 +194,25 @@ async fn the_route_says_how_long_a_call_may_take_at_most_and_one_without_a_timeo
     let client = Client::connect(world.public).await;
     let unhurried = client.ask(call("/orders").body(()).unwrap()).await.unwrap();
     assert_eq!(unhurried.trailers.unwrap()["grpc-status"], "0");
+}
+
+#[tokio::test]
+async fn a_service_that_takes_no_calls_is_left_alone_though_http_is_fine() {
+    let backend = Streams::new(|mut asked| async move {
+        let answer = Response::builder().header("content-type", "application/grpc").header("grpc-status", "14");
+        asked.respond.send_response(answer.body(()).unwrap(), true).unwrap();
+    })
+    .await;
+    let breaker = BreakerPolicy { consecutive_failures: 3, ..BreakerPolicy::default() };
+    let traffic = TrafficPolicy { protocol: Http2, breaker, ..TrafficPolicy::default() };
+    let mut world = World::with_traffic(&traffic).await;
+    world.set("order", &[(1, backend.address, Ready)]);
+    let client = Client::connect(world.public).await;
+    let mut by_the_gateway = Vec::new();
+    for _ in 0..4 {
+        let answer = client.ask(call("/orders").body(()).unwrap()).await.unwrap();
+        assert_eq!(answer.head.headers["grpc-status"], "14");
+        by_the_gateway.push(answer.head.headers.contains_key("grpc-message"));
+    }
+    assert_eq!(by_the_gateway, [false, false, false, true]);
 }
