@@ -227,7 +227,7 @@ impl Gateway {
         record: &mut Record,
         finish: &mut Finish,
     ) -> Result<Response<Body>, Problem> {
-        message::check(&request, session.activity.take_framing(), &self.limits)?;
+        message::check(&request, session.activity.framing(), &self.limits)?;
         let authority = message::authority(&request)?;
         record.is_for_host(&authority.value);
         session.admits(&authority)?;
