@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::backend::{Backend, ok};
 use super::harness::World;
+use super::log::Log;
 use crate::model::catalog::EndpointState::Ready;
 use crate::model::traffic::{RetryPolicy, RoutePolicy, Timeouts};
 
