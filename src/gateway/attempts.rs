@@ -76,8 +76,8 @@ impl Gateway {
         loop {
             // Where nobody is left to ask, what went wrong before is still the reason.
             let tally = self.attempt(asking, &mut tried, request, &watched, record).await;
-            let tally = tally
-                .map_err(|problem| setback.take().map_or(problem, |error| asking.explain(&error)))?;
+            let tally =
+                tally.map_err(|problem| setback.take().map_or(problem, |error| asking.explain(&error)))?;
             let failed = tally.failure();
             let reason = failed.as_ref().map(|(failure, ..)| reason(failure));
             let retry = failed.and_then(|failed| asking.retry(failed, number));

@@ -69,7 +69,9 @@ pub(super) fn withhold(headers: &mut HeaderMap) {
 /// What else there is in a line of `Cookie`. Services are less strict than we are about what is around
 /// a name.
 fn without_token(line: &HeaderValue) -> Option<HeaderValue> {
-    let name = |crumb: &[u8]| crumb.split(|&b| b == b'=').next().unwrap_or_default().trim_ascii() == TOKEN_COOKIE.as_bytes();
+    let name = |crumb: &[u8]| {
+        crumb.split(|&b| b == b'=').next().unwrap_or_default().trim_ascii() == TOKEN_COOKIE.as_bytes()
+    };
     let crumbs = line.as_bytes().split(|&b| b == b';');
     if !crumbs.clone().any(name) {
         return Some(line.clone());
@@ -179,8 +181,9 @@ impl Made<'_> {
             Some(b"same-origin" | b"none") => true,
             // Another port of this host, or a host beside it. Links from there are followed; what
             // changes something or is read by the page (a WebSocket, too) comes with its origin.
-            Some(b"same-site") => origin
-                .map_or(self.method.is_safe(), |origin| self.is_own(origin) || self.is_named(origin)),
+            Some(b"same-site") => {
+                origin.map_or(self.method.is_safe(), |origin| self.is_own(origin) || self.is_named(origin))
+            }
             Some(_) => false,
             None => origin.is_none_or(|origin| self.is_own(origin)),
         }
@@ -286,7 +289,10 @@ mod tests {
             (&["a=b; access_token=x; c=d"], &["a=b; c=d"]),
             (&["access_token=x;a=b", "c=d", "access_token=y"], &["a=b", "c=d"]),
             (&["a=b;  access_token = x;access_token"], &["a=b"]),
-            (&["my_access_token=x; access_token2=y; a=access_token=x"], &["my_access_token=x; access_token2=y; a=access_token=x"]),
+            (
+                &["my_access_token=x; access_token2=y; a=access_token=x"],
+                &["my_access_token=x; access_token2=y; a=access_token=x"],
+            ),
             (&["a=\u{e9}; access_token=x"], &["a=\u{e9}"]),
         ] {
             let mut headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer x"))]);

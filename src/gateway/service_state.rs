@@ -111,7 +111,9 @@ mod tests {
         };
         let orders = state.limiter(&route("/orders", "", ""));
         assert!(orders == state.limiter(&route("/orders", "", "")));
-        for other in [route("/products", "", ""), route("/orders", "GET", ""), route("/orders", "", "a.example")] {
+        for other in
+            [route("/products", "", ""), route("/orders", "GET", ""), route("/orders", "", "a.example")]
+        {
             assert!(orders != state.limiter(&other), "{other:?}");
         }
     }

@@ -166,7 +166,8 @@ async fn whoever_is_too_fast_is_not_asked_for_a_token_first() {
         (RequestKey::Subject, [401, 401, 401]),
     ] {
         let limit = RateLimit { requests: 2, period: Duration::from_secs(60), burst: 2, key };
-        let world = World::with_policy(&RoutePolicy { rate_limit: Some(limit), ..RoutePolicy::default() }).await;
+        let world =
+            World::with_policy(&RoutePolicy { rate_limit: Some(limit), ..RoutePolicy::default() }).await;
         let mut statuses = Vec::new();
         for _ in expected {
             statuses.push(world.get("/private", "Authorization: Bearer bad\r\nX-Key: k\r\n").await.status());
@@ -177,11 +178,11 @@ async fn whoever_is_too_fast_is_not_asked_for_a_token_first() {
 
 #[tokio::test]
 async fn a_user_is_counted_by_name_whatever_the_address() {
-    let limit = RateLimit { requests: 1, period: Duration::from_secs(60), burst: 1, key: RequestKey::Subject };
+    let limit =
+        RateLimit { requests: 1, period: Duration::from_secs(60), burst: 1, key: RequestKey::Subject };
     let world = World::with_policy(&RoutePolicy { rate_limit: Some(limit), ..RoutePolicy::default() }).await;
-    let as_user = async |user: &str| {
-        world.get("/private", &format!("Authorization: Bearer {user}\r\n")).await.status()
-    };
+    let as_user =
+        async |user: &str| world.get("/private", &format!("Authorization: Bearer {user}\r\n")).await.status();
     // Nobody serves it; what counts is whether it got that far.
     assert_eq!([as_user("ann").await, as_user("bob").await, as_user("ann").await], [503, 503, 429]);
 }

@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use super::harness::{World, instance};
 use super::streams::{Answer, Asked, Client, Streams, head_of};
 use super::wire::PATIENCE;
-use crate::model::traffic::UpstreamProtocol::Http2;
 use crate::model::catalog::EndpointState::Ready;
+use crate::model::traffic::UpstreamProtocol::Http2;
 use crate::model::traffic::{BreakerPolicy, RoutePolicy, Timeouts, TrafficPolicy};
 
 /// A message with its length before it.
@@ -199,7 +199,8 @@ async fn the_route_says_how_long_a_call_may_take_at_most_and_one_without_a_timeo
 #[tokio::test]
 async fn a_service_that_takes_no_calls_is_left_alone_though_http_is_fine() {
     let backend = Streams::new(|mut asked| async move {
-        let answer = Response::builder().header("content-type", "application/grpc").header("grpc-status", "14");
+        let answer =
+            Response::builder().header("content-type", "application/grpc").header("grpc-status", "14");
         asked.respond.send_response(answer.body(()).unwrap(), true).unwrap();
     })
     .await;

@@ -255,8 +255,11 @@ async fn browsers_that_come_by_tls_are_told_to_stay_with_it() {
     let own = certificate(&["store.localhost"]);
     let backend = Backend::new(|mut wire, _| async move {
         while let Some(request) = wire.read().await {
-            let line =
-                if request.head.contains("/orders/own") { "\r\nStrict-Transport-Security: max-age=1" } else { "" };
+            let line = if request.head.contains("/orders/own") {
+                "\r\nStrict-Transport-Security: max-age=1"
+            } else {
+                ""
+            };
             wire.write(format!("HTTP/1.1 200 OK{line}\r\nContent-Length: 0\r\n\r\n")).await;
         }
     })

@@ -305,7 +305,10 @@ fn browsers_are_held_to_tls_where_that_is_wanted() {
     for (lines, expected) in [
         ("hsts = true", "hsts in [gateway] is about TLS, and there is none"),
         ("tls = \"off\"\nhsts = \"30d\"", "hsts in [gateway] is about TLS, and there is none"),
-        ("tls = \"local\"\nhsts = 30", "hsts in [gateway] must be true, false or a duration, not a whole number"),
+        (
+            "tls = \"local\"\nhsts = 30",
+            "hsts in [gateway] must be true, false or a duration, not a whole number",
+        ),
         ("tls = \"local\"\nhsts = \"11y\"", "but must be at most"),
     ] {
         let said = hsts(lines).unwrap_err().to_string();
