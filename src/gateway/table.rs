@@ -345,7 +345,7 @@ fn list(words: &BTreeSet<String>) -> String {
 fn rule(described: &SiteService, route: &Route, state: &ServiceState, metrics: &Metrics) -> Arc<Rule> {
     let forwarded =
         if route.strip_prefix { Forwarded::without(route.prefix.as_str()) } else { Forwarded::Whole };
-    let stats = stats(metrics, &described.name, route);
+    let counts = stats(metrics, &described.name, route);
     Arc::new(Rule {
         service: described.name.clone(),
         prefix: route.prefix.clone(),
@@ -354,9 +354,9 @@ fn rule(described: &SiteService, route: &Route, state: &ServiceState, metrics: &
         access: route.access.clone(),
         forwarded,
         hosts: route.hosts.clone(),
-        limiter: route.policy.rate_limit.is_some().then(|| state.limiter(stats.name())),
+        limiter: route.policy.rate_limit.is_some().then(|| state.limiter(counts.name())),
         policy: route.policy.clone(),
-        stats,
+        stats: counts,
     })
 }
 
