@@ -17,12 +17,13 @@ use super::client::Remote;
 use super::connection::Connection;
 use super::connections::{ConnectionCounts, Connections};
 use super::cors;
+use super::credential::{self, Made};
 use super::destination::{self, Asked, Destination, Way};
 use super::door::Embedded;
 use super::exchange::Watched;
 use super::finish::Finish;
 use super::grpc;
-use super::guard::{self, Made};
+use super::guard;
 use super::headers::{self, X_REQUEST_ID};
 use super::limits::Limits;
 use super::message::{self, Authority};
@@ -293,7 +294,7 @@ impl Gateway {
         if !session.door.is_inside() {
             return Ok(None);
         }
-        if guard::is_from_a_browser(headers) {
+        if credential::is_from_a_browser(headers) {
             return Err(Problem::CallerUnknown);
         }
         let token = guard::service_of_token(headers, &*self.verifier)?;
@@ -349,9 +350,9 @@ impl Gateway {
             Way::Route(rule) => {
                 let (method, cors) = (request.method(), rule.policy.cors.as_ref());
                 let made = Made { headers, method, authority, cors };
-                guard::admit(&rule.access, guard::credential(made), &*self.verifier)
+                guard::admit(&rule.access, credential::of(made), &*self.verifier)
             }
-            Way::Call => guard::verify(guard::header_credential(headers), &*self.verifier),
+            Way::Call => guard::verify(credential::of_header(headers), &*self.verifier),
         }
     }
 }

@@ -10,10 +10,10 @@ use hyper::body::Incoming;
 use super::access_log::Record;
 use super::body::Body;
 use super::client::Remote;
+use super::credential;
 use super::destination::Way;
 use super::door::EmbeddedService;
 use super::forwarded::Told;
-use super::guard;
 use super::headers::{self, Origin};
 use super::message::Authority;
 use super::path::PathFault;
@@ -82,7 +82,7 @@ impl Visit<'_> {
         }
         headers::set_identity(headers, principal, self.caller.as_ref());
         if !way.policy().forward_authorization {
-            guard::withhold(headers);
+            credential::withhold(headers);
         }
         if tunnelled {
             tunnel::set_headers(headers);
