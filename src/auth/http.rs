@@ -12,8 +12,9 @@
 //! Registering tells whether an email has an account (409). That is a choice: without mail there is no
 //! other way to say why it failed; logging in never tells.
 //!
-//! It stands behind the gateway and believes the two headers that the gateway sets after removing
-//! what a client sent: `X-Request-Id` and the last entry of `X-Forwarded-For`.
+//! It stands behind the gateway and believes the headers that the gateway sets after removing what a
+//! client sent: `X-Request-Id`, the last entry of `X-Forwarded-For`, and `X-Forwarded-Proto`, by which
+//! the cookie is `Secure` or not.
 
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -103,7 +104,7 @@ async fn log_in(
         return Err(body::missing(&absent));
     };
     let credentials = Credentials { email, password, address: client_address(&headers) };
-    Ok(token_response(&accounts.log_in(credentials, SystemTime::now()).await?))
+    Ok(token_response(&accounts.log_in(credentials, SystemTime::now()).await?, &headers))
 }
 
 #[derive(Deserialize)]
@@ -113,10 +114,11 @@ struct Refresh {
 
 async fn refresh(
     State(accounts): State<Accounts>,
+    headers: HeaderMap,
     JsonBody(given): JsonBody<Refresh>,
 ) -> Result<Response, Problem> {
     let token = given.refresh_token.ok_or_else(|| body::missing(&[("refresh_token", true)]))?;
-    Ok(token_response(&accounts.renew(token, SystemTime::now()).await?))
+    Ok(token_response(&accounts.renew(token, SystemTime::now()).await?, &headers))
 }
 
 #[derive(Default, Deserialize)]
@@ -135,7 +137,7 @@ async fn log_out(
     let access = credentials::access_token(&headers).ok();
     let farewell = Farewell { refresh: logout.refresh_token, access };
     accounts.log_out(farewell, SystemTime::now()).await?;
-    let cookie = credentials::forget_cookie();
+    let cookie = credentials::forget_cookie(&headers);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
@@ -173,14 +175,14 @@ struct TokenView<'a> {
     refresh_token: &'a str,
 }
 
-fn token_response(tokens: &Tokens) -> Response {
+fn token_response(tokens: &Tokens, headers: &HeaderMap) -> Response {
     let view = TokenView {
         access_token: tokens.access.expose(),
         token_type: "Bearer",
         expires_in: tokens.expires_in.as_secs(),
         refresh_token: tokens.refresh.expose(),
     };
-    let cookie = credentials::remember_cookie(tokens);
+    let cookie = credentials::remember_cookie(tokens, headers);
     ([(header::SET_COOKIE, cookie)], axum::Json(view)).into_response()
 }
 

@@ -172,7 +172,7 @@ impl Activity {
     }
 
     /// The framing of the request that is being looked at.
-    pub(super) fn take_framing(&self) -> Framing {
+    pub(super) fn framing(&self) -> Framing {
         let from = self.ambiguous_from.load(Ordering::Acquire);
         if self.begun() >= from && !self.is_opaque() { Framing::Ambiguous } else { Framing::Clear }
     }
@@ -364,8 +364,8 @@ mod tests {
         let activity = activity();
         activity.doubts(2);
         let _first = activity.begin();
-        assert_eq!(activity.take_framing(), Framing::Clear);
+        assert_eq!(activity.framing(), Framing::Clear);
         let _second = activity.begin();
-        assert_eq!(activity.take_framing(), Framing::Ambiguous);
+        assert_eq!(activity.framing(), Framing::Ambiguous);
     }
 }

@@ -76,7 +76,8 @@ impl Gateway {
         loop {
             // Where nobody is left to ask, what went wrong before is still the reason.
             let tally = self.attempt(asking, &mut tried, request, &watched, record).await;
-            let tally = tally.map_err(|problem| setback.take().unwrap_or(problem))?;
+            let tally =
+                tally.map_err(|problem| setback.take().map_or(problem, |error| asking.explain(&error)))?;
             let failed = tally.failure();
             let reason = failed.as_ref().map(|(failure, ..)| reason(failure));
             let retry = failed.and_then(|failed| asking.retry(failed, number));
@@ -98,7 +99,7 @@ impl Gateway {
             if let Some(reason) = reason {
                 record.tries().again(reason);
             }
-            setback = answer.map_err(|error| asking.explain(&error)).err();
+            setback = answer.inspect_err(|error| asking.tell(error)).err();
             drop(lease);
             Box::pin(sleep(backoff(number, fastrand::u64(..)))).await;
             number += 1;
@@ -147,7 +148,7 @@ impl Gateway {
         record.goes_to(lease.upstream());
         let result = exchange(&lease, request, watched, record.tries()).await;
         let outcome = match &result {
-            Ok(answer) => Some(verdict::of_status(answer.response.status())),
+            Ok(answer) => Some(verdict::of_answer(&answer.response)),
             Err(failed) => verdict::of_error(&failed.error),
         };
         if let Some(outcome) = outcome {
@@ -251,6 +252,13 @@ impl<'r> Asking<'r> {
         }
     }
 
+    /// Of a try that another one follows: only whoever looks for it wants to know.
+    fn tell(&self, error: &ExchangeError) {
+        let request_id = self.visit.request_id.to_str().unwrap_or_default();
+        tracing::debug!(%request_id, service = %self.service.name, error = chain(error), "try failed");
+    }
+
+    /// Of the try that the client is answered by.
     fn explain(&self, error: &ExchangeError) -> Problem {
         let request_id = self.visit.request_id.to_str().unwrap_or_default();
         let service = &self.service.name;

@@ -32,6 +32,23 @@ enum Status {
     Unauthenticated = 16,
 }
 
+/// Why an instance did not take a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Declined {
+    Unavailable,
+    Exhausted,
+}
+
+/// `headers` are those of a response's head. Where they say nothing, the status may follow in trailers.
+pub(super) fn declined(headers: &HeaderMap) -> Option<Declined> {
+    // As in `Status`.
+    match headers.get(GRPC_STATUS)?.to_str().ok()?.parse() {
+        Ok(14) => Some(Declined::Unavailable),
+        Ok(8) => Some(Declined::Exhausted),
+        _ => None,
+    }
+}
+
 /// A request that is a call.
 #[derive(Debug, Clone)]
 pub(super) struct Call {

@@ -23,8 +23,10 @@ const X_USER_SCOPES: HeaderName = HeaderName::from_static("x-user-scopes");
 const X_CALLER_SERVICE: HeaderName = HeaderName::from_static("x-caller-service");
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 pub(super) const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_MSCTL_HOPS: HeaderName = HeaderName::from_static("x-msctl-hops");
 
 /// How many gateways a request passes at most: more of them are the same one, again and again.
@@ -128,7 +130,7 @@ pub(super) struct Origin<'r> {
     pub(super) authority: &'r Authority,
     pub(super) request_id: &'r HeaderValue,
     /// What was cut off the path.
-    pub(super) prefix: Option<&'r str>,
+    pub(super) prefix: Option<&'r HeaderValue>,
 }
 
 /// An address as services are told it.
@@ -139,11 +141,24 @@ pub(super) fn address(client: IpAddr) -> HeaderValue {
 pub(super) fn set_origin(headers: &mut HeaderMap, origin: Origin<'_>) {
     headers.insert(HOST, origin.authority.value.clone());
     headers.insert(X_REQUEST_ID, origin.request_id.clone());
+    headers.insert(X_REAL_IP, origin.client.clone());
     headers.insert(X_FORWARDED_FOR, origin.client);
+    headers.insert(X_FORWARDED_PORT, port_of(&origin.authority.value, origin.scheme));
     headers.insert(X_FORWARDED_HOST, origin.authority.value.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(origin.scheme));
     if let Some(prefix) = origin.prefix {
-        headers.insert(X_FORWARDED_PREFIX, text(prefix));
+        headers.insert(X_FORWARDED_PREFIX, prefix.clone());
+    }
+}
+
+/// The port of the URL that a client used: where `host` names none, that of the scheme.
+pub(super) fn port_of(host: &HeaderValue, scheme: &str) -> HeaderValue {
+    let port = host.to_str().ok().and_then(|host| host.rsplit_once(':')).map(|(_, port)| port);
+    let is_port = |port: &&str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    match (port.filter(is_port), scheme) {
+        (Some(port), _) => text(port),
+        (None, "https") => HeaderValue::from_static("443"),
+        (None, _) => HeaderValue::from_static("80"),
     }
 }
 
@@ -192,7 +207,7 @@ fn continues(name: &str, ours: &str) -> bool {
 
 /// A subject with characters that no header may carry is told as nothing rather than as something
 /// else.
-fn text(value: &str) -> HeaderValue {
+pub(super) fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
@@ -249,6 +264,19 @@ mod tests {
         assert_eq!(next_hop(&HeaderMap::new()), Some(1));
         assert_eq!((next("1"), next("4"), next("5"), next("255")), (Some(2), Some(5), None, None));
         assert_eq!((next("-1"), next("many"), next("1000")), (Some(1), Some(1), Some(1)));
+    }
+
+    #[test]
+    fn a_url_without_a_port_has_that_of_its_scheme() {
+        for (host, scheme, expected) in [
+            ("a.example", "http", "80"),
+            ("a.example", "https", "443"),
+            ("a.example:8443", "https", "8443"),
+            ("[::1]", "http", "80"),
+            ("[::1]:8080", "http", "8080"),
+        ] {
+            assert_eq!(port_of(&host.parse().unwrap(), scheme), expected, "{scheme}://{host}");
+        }
     }
 
     #[test]

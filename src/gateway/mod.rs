@@ -2,8 +2,9 @@
 //!
 //! A request passes named phases, one small function each, told in `proxy`: look at the message
 //! (`message`, [`path`]), find the `destination` behind the [`door`] ([`table`], [`routes`]), check
-//! the caller (`guard`), rewrite the head (`visit`, `headers`), pick an instance ([`policy::balance`]) and enter
-//! it ([`upstream`]), exchange (`exchange`, `tunnel`), record ([`access_log`], [`metrics`]).
+//! the caller (`credential`, `guard`), rewrite the head (`visit`, `headers`), pick an instance
+//! ([`policy::balance`]) and enter it ([`upstream`]), exchange (`exchange`, `tunnel`), record
+//! ([`access_log`], [`metrics`]).
 //!
 //! It does NOT know where instances come from, who signs tokens, or that containers exist: it is
 //! given a `watch::Receiver<Arc<RouteTable>>`, a `TokenVerifier` and the embedded handlers. It
@@ -34,6 +35,7 @@ mod compression;
 mod connection;
 mod connections;
 mod cors;
+mod credential;
 mod descriptors;
 mod destination;
 mod error_page;

@@ -66,12 +66,6 @@ pub fn without_prefix(path: &str, count: usize) -> &str {
     if rest.is_empty() { "/" } else { rest }
 }
 
-/// What [`without_prefix`] takes away.
-pub fn prefix(path: &str, count: usize) -> &str {
-    let rest = without_prefix(path, count);
-    path.strip_suffix(rest).unwrap_or(path)
-}
-
 /// The first segment, and the rest from its slash on.
 fn split_segment(text: &str) -> (&str, &str) {
     text.split_at(text.find('/').unwrap_or(text.len()))

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::Duration;
 
+use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -16,6 +17,7 @@ use super::client::Remote;
 use super::connection::Connection;
 use super::connections::{ConnectionCounts, Connections};
 use super::cors;
+use super::credential::{self, Made};
 use super::destination::{self, Asked, Destination, Way};
 use super::door::Embedded;
 use super::exchange::Watched;
@@ -36,7 +38,7 @@ use super::request_id::{self, Trust};
 use super::service::Service;
 use super::session::Session;
 use super::table::RouteTable;
-use super::throttle::{self, Asker};
+use super::throttle::{self, Asker, Known};
 use super::tunnel::{self, Wanted};
 use super::upstream::Lease;
 use super::visit::Visit;
@@ -56,6 +58,7 @@ pub struct Gateway {
     limits: Arc<Limits>,
     workers: Option<Arc<Workers>>,
     trusted_proxies: Arc<[Network]>,
+    hsts: Option<HeaderValue>,
     connections: Arc<Connections>,
     observer: Arc<Observer>,
     is_leaving: Arc<AtomicBool>,
@@ -84,6 +87,7 @@ impl Gateway {
             limits: Arc::default(),
             workers: None,
             trusted_proxies: Arc::default(),
+            hsts: None,
             connections: Arc::default(),
             observer,
             is_leaving: Arc::default(),
@@ -106,6 +110,13 @@ impl Gateway {
     #[must_use]
     pub fn with_trusted_proxies(self, networks: &[Network]) -> Self {
         Self { trusted_proxies: networks.into(), ..self }
+    }
+
+    /// Tells browsers that come by TLS to come by nothing else for so long (RFC 6797).
+    #[must_use]
+    pub fn with_hsts(self, max_age: Option<Duration>) -> Self {
+        let hsts = max_age.map(|max_age| format!("max-age={}", max_age.as_secs()));
+        Self { hsts: hsts.and_then(|hsts| HeaderValue::try_from(hsts).ok()), ..self }
     }
 
     /// Serves connections on these threads instead of on the runtime that accepts them.
@@ -195,6 +206,10 @@ impl Gateway {
             }
         });
         let mut response = finish.apply(response);
+        if let (Some(hsts), true) = (&self.hsts, session.tls.is_some()) {
+            // What the service says on its own counts: there is to be one, and of several the first does.
+            response.headers_mut().entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+        }
         response.headers_mut().insert(X_REQUEST_ID, id);
         record.answers(response)
     }
@@ -213,7 +228,7 @@ impl Gateway {
         record: &mut Record,
         finish: &mut Finish,
     ) -> Result<Response<Body>, Problem> {
-        message::check(&request, session.activity.take_framing(), &self.limits)?;
+        message::check(&request, session.activity.framing(), &self.limits)?;
         let authority = message::authority(&request)?;
         record.is_for_host(&authority.value);
         session.admits(&authority)?;
@@ -279,7 +294,7 @@ impl Gateway {
         if !session.door.is_inside() {
             return Ok(None);
         }
-        if guard::is_from_a_browser(headers) {
+        if credential::is_from_a_browser(headers) {
             return Err(Problem::CallerUnknown);
         }
         let token = guard::service_of_token(headers, self.tokens())?;
@@ -298,11 +313,12 @@ impl Gateway {
         record.goes_on_by(service.traffic.protocol);
         let policy = way.policy();
         message::check_length(request.headers(), policy.max_body.bytes())?;
+        let asker = Asker { client: visit.remote.client, principal: None, headers: request.headers() };
+        let quota = throttle::count(way, Known::Client, asker)?;
         let principal = self.principal(way, &request, &visit.authority)?;
         record.is_from(visit.caller.as_ref(), principal.as_ref().map(|principal| principal.subject.as_str()));
-        let asker =
-            Asker { client: visit.remote.client, principal: principal.as_ref(), headers: request.headers() };
-        let quota = throttle::count(way, asker, Instant::now())?;
+        let asker = Asker { principal: principal.as_ref(), ..asker };
+        let quota = quota.or(throttle::count(way, Known::Subject, asker)?);
         if let (Some(redirect), Way::Route(rule)) = (&policy.redirect, way) {
             let rest = path::without_prefix(visit.path, rule.prefix.segments().count());
             return redirect::answer(redirect, rest, request.uri().query());
@@ -337,9 +353,11 @@ impl Gateway {
         let headers = request.headers();
         match way {
             Way::Route(rule) => {
-                guard::admit(&rule.access, guard::credential(headers, authority), self.tokens())
+                let (method, cors) = (request.method(), rule.policy.cors.as_ref());
+                let made = Made { headers, method, authority, cors };
+                guard::admit(&rule.access, credential::of(made), self.tokens())
             }
-            Way::Call => guard::verify(guard::header_credential(headers), self.tokens()),
+            Way::Call => guard::verify(credential::of_header(headers), self.tokens()),
         }
     }
 }

@@ -6,8 +6,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderValue, Method};
 
+use super::headers;
 use super::metrics::RouteStats;
 use super::path::{self, is_ambiguous, literal_segments, matched_segments};
 use super::service_state::SharedLimiter;
@@ -25,11 +26,14 @@ pub enum Reach {
 }
 
 /// What the service sees of a matched path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forwarded {
     Whole,
-    /// Without its first segments, so many.
-    Without(usize),
+    /// Without its first segments, so many, which are these.
+    Without {
+        segments: usize,
+        prefix: HeaderValue,
+    },
 }
 
 /// One line of the table.
@@ -73,11 +77,20 @@ impl Witness for () {
 }
 
 impl Forwarded {
-    /// What the service sees of a path, and what is cut off.
-    pub(super) fn of(self, path: &str) -> (&str, Option<&str>) {
+    /// Without this prefix.
+    pub(super) fn without(prefix: &str) -> Self {
+        match matched_segments(prefix).count() {
+            0 => Self::Whole,
+            segments => Self::Without { segments, prefix: headers::text(prefix) },
+        }
+    }
+
+    /// What the service sees of a path, and what is cut off. That is told as the rule has it: a client
+    /// may spell it `//evil.example/orders`, and links that begin with it would lead there.
+    pub(super) fn of<'p>(&'p self, path: &'p str) -> (&'p str, Option<&'p HeaderValue>) {
         match self {
             Self::Whole => (path, None),
-            Self::Without(count) => (path::without_prefix(path, count), Some(path::prefix(path, count))),
+            Self::Without { segments, prefix } => (path::without_prefix(path, *segments), Some(prefix)),
         }
     }
 }

@@ -1,18 +1,18 @@
 //! What is known about a service as a whole, whichever of its instances are there.
 //!
 //! Like an [`Upstream`](super::upstream::Upstream) it outlives route tables: counts, verdicts and
-//! limits survive every swap.
+//! limits survive every swap, for as long as some table or request has the service, and the route.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
+use super::metrics::RouteName;
 use super::policy::breaker::Breaker;
 use super::policy::budget::{Full, Load};
 use super::policy::limiter::Limiter;
 use super::policy::outlier::Ejections;
-use crate::model::route::{Methods, RoutePrefix};
 
 #[derive(Debug)]
 pub(super) struct ServiceState {
@@ -21,7 +21,7 @@ pub(super) struct ServiceState {
     pub(super) load: Load,
     pub(super) breaker: Breaker,
     pub(super) ejections: Ejections,
-    limiters: Mutex<HashMap<(RoutePrefix, Methods), SharedLimiter>>,
+    limiters: Mutex<HashMap<RouteName, Weak<Limiter>>>,
 }
 
 /// The buckets of one route's clients.
@@ -53,10 +53,15 @@ impl ServiceState {
     }
 
     /// The one limiter of a route, however often the table is made anew.
-    pub(super) fn limiter(&self, prefix: &RoutePrefix, methods: &Methods) -> SharedLimiter {
+    pub(super) fn limiter(&self, route: &RouteName) -> SharedLimiter {
         let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || SharedLimiter(Arc::new(Limiter::new(Instant::now())));
-        limiters.entry((prefix.clone(), methods.clone())).or_insert_with(fresh).clone()
+        if let Some(known) = limiters.get(route).and_then(Weak::upgrade) {
+            return SharedLimiter(known);
+        }
+        limiters.retain(|_, limiter| limiter.strong_count() > 0);
+        let limiter = Arc::new(Limiter::new(Instant::now()));
+        limiters.insert(route.clone(), Arc::downgrade(&limiter));
+        SharedLimiter(limiter)
     }
 }
 
@@ -96,10 +101,30 @@ mod tests {
     }
 
     #[test]
-    fn a_route_keeps_its_buckets() {
+    fn a_route_keeps_its_buckets_and_shares_them_with_no_other() {
         let state = ServiceState::new(Instant::now());
-        let limiter = |prefix: &str| state.limiter(&prefix.parse().unwrap(), &Methods::All);
-        assert!(limiter("/orders") == limiter("/orders"));
-        assert!(limiter("/orders") != limiter("/products"));
+        let route = |route: &str, methods: &str, hosts: &str| RouteName {
+            service: "order".into(),
+            route: route.into(),
+            methods: methods.into(),
+            hosts: hosts.into(),
+        };
+        let orders = state.limiter(&route("/orders", "", ""));
+        assert!(orders == state.limiter(&route("/orders", "", "")));
+        for other in
+            [route("/products", "", ""), route("/orders", "GET", ""), route("/orders", "", "a.example")]
+        {
+            assert!(orders != state.limiter(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn buckets_that_no_table_has_are_not_kept() {
+        let state = ServiceState::new(Instant::now());
+        let route = |number: u32| RouteName { route: format!("/{number}").into(), ..RouteName::default() };
+        let kept = state.limiter(&route(0));
+        (1..100).for_each(|number| drop(state.limiter(&route(number))));
+        assert!(state.limiters.lock().unwrap().len() <= 2);
+        assert!(kept == state.limiter(&route(0)));
     }
 }

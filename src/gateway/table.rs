@@ -95,7 +95,7 @@ impl RouteTable {
             table.insert(described, endpoints, site.domain.as_ref(), upstreams);
         }
         metrics.generation.add(1);
-        metrics.tidy();
+        upstreams.tidy();
         table
     }
 
@@ -213,11 +213,9 @@ fn list(words: &BTreeSet<String>) -> String {
 }
 
 fn rule(described: &SiteService, route: &Route, state: &ServiceState, metrics: &Metrics) -> Arc<Rule> {
-    let forwarded = if route.strip_prefix {
-        Forwarded::Without(route.prefix.segments().count())
-    } else {
-        Forwarded::Whole
-    };
+    let forwarded =
+        if route.strip_prefix { Forwarded::without(route.prefix.as_str()) } else { Forwarded::Whole };
+    let counts = stats(metrics, &described.name, route);
     Arc::new(Rule {
         service: described.name.clone(),
         prefix: route.prefix.clone(),
@@ -226,9 +224,9 @@ fn rule(described: &SiteService, route: &Route, state: &ServiceState, metrics: &
         access: route.access.clone(),
         forwarded,
         hosts: route.hosts.clone(),
-        limiter: route.policy.rate_limit.is_some().then(|| state.limiter(&route.prefix, &route.methods)),
+        limiter: route.policy.rate_limit.is_some().then(|| state.limiter(counts.name())),
         policy: route.policy.clone(),
-        stats: stats(metrics, &described.name, route),
+        stats: counts,
     })
 }
 
@@ -239,7 +237,7 @@ fn health_rule(service: &ServiceName, prefix: &RoutePrefix, metrics: &Metrics) -
         reach: Reach::Exact,
         methods: Methods::Only(BTreeSet::from(["GET".to_owned()])),
         access: Access::Public,
-        forwarded: Forwarded::Without(1),
+        forwarded: Forwarded::without(&format!("/{service}")),
         hosts: BTreeSet::new(),
         limiter: None,
         policy: RoutePolicy::default(),

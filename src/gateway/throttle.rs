@@ -1,4 +1,7 @@
 //! How fast a client may be: what it is counted under, and what it is told.
+//!
+//! Whoever can be counted without knowing who it is, is counted before any token is looked at: to
+//! verify one costs more than everything else, and nothing keeps a forged one from being sent.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -46,17 +49,38 @@ impl<'r> Asker<'r> {
     }
 }
 
-/// Counts the request; `None` where the route has no limit.
+/// Who is known of those that ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Their address and what they say.
+    Client,
+    /// And the subject of their token.
+    Subject,
+}
+
+/// Counts the request where this is what it takes; `None` where it is not, or there is no limit.
 ///
 /// # Errors
 /// When the client has to wait.
-pub(super) fn count(way: Way<'_>, asker: Asker<'_>, now: Instant) -> Result<Option<Answer>, Problem> {
+pub(super) fn count(way: Way<'_>, known: Known, asker: Asker<'_>) -> Result<Option<Answer>, Problem> {
     let Way::Route(rule) = way else { return Ok(None) };
     let (Some(limit), Some(limiter)) = (&rule.policy.rate_limit, &rule.limiter) else { return Ok(None) };
-    let answer = limiter.check(asker.key(&limit.key), limit, now, fastrand::u64(..));
+    if known != needed(&limit.key) {
+        return Ok(None);
+    }
+    let answer = limiter.check(asker.key(&limit.key), limit, Instant::now(), fastrand::u64(..));
     match answer.verdict {
         Verdict::Admitted => Ok(Some(answer)),
         Verdict::Refused { .. } => Err(Problem::RateLimited(answer)),
+    }
+}
+
+fn needed(key: &RequestKey) -> Known {
+    match key {
+        RequestKey::Subject => Known::Subject,
+        RequestKey::Client | RequestKey::Header(_) | RequestKey::Cookie(_) | RequestKey::Everyone => {
+            Known::Client
+        }
     }
 }
 

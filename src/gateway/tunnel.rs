@@ -31,9 +31,6 @@ use crate::model::traffic::Timeouts;
 
 const WEBSOCKET: &str = "websocket";
 
-/// How long a tunnel may be silent where the route says nothing else: people leave pages open.
-const SILENCE: Duration = Duration::from_secs(3600);
-
 /// The client's side of a tunnel that was asked for.
 pub(super) struct Wanted {
     client: OnUpgrade,
@@ -119,7 +116,7 @@ pub(super) fn open<B>(
     let Wanted { client, form } = wanted;
     let instance_side = hyper::upgrade::on(&mut response);
     let upstream = Arc::clone(lease.upstream());
-    let silence = longest_silence(timeouts);
+    let silence = timeouts.tunnel_idle;
     let task = tasks.spawn(async move {
         let ended = copy(client, instance_side, silence).await;
         tracing::debug!(instance = %lease.upstream().instance(), ?ended, "tunnel closed");
@@ -136,10 +133,6 @@ pub(super) fn open<B>(
         }
     }
     answer
-}
-
-fn longest_silence(timeouts: &Timeouts) -> Duration {
-    if timeouts.idle == Timeouts::default().idle { SILENCE } else { timeouts.idle }
 }
 
 /// How many bytes went to the instance and came from it. A side that says no more is still listened

@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -57,7 +57,7 @@ struct Known {
     /// How many tables were begun.
     tables: u64,
     instances: HashMap<(InstanceName, SocketAddr), Arc<Upstream>>,
-    services: HashMap<ServiceName, Arc<ServiceState>>,
+    services: HashMap<ServiceName, Weak<ServiceState>>,
 }
 
 impl Upstreams {
@@ -96,8 +96,19 @@ impl Upstreams {
 
     /// The one state of the service.
     pub(super) fn service(&self, service: &ServiceName) -> Arc<ServiceState> {
-        let fresh = || Arc::new(ServiceState::new(Instant::now()));
-        Arc::clone(lock(&self.known).services.entry(service.clone()).or_insert_with(fresh))
+        let mut known = lock(&self.known);
+        if let Some(state) = known.services.get(service).and_then(Weak::upgrade) {
+            return state;
+        }
+        let state = Arc::new(ServiceState::new(Instant::now()));
+        known.services.insert(service.clone(), Arc::downgrade(&state));
+        state
+    }
+
+    /// Lets go of what no table and no request has any more.
+    pub(super) fn tidy(&self) {
+        lock(&self.known).services.retain(|_, state| state.strong_count() > 0);
+        self.metrics.tidy();
     }
 
     /// The instance was asked whether it is well, and it is: it is left out no longer.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, TE};
+use http::header::TE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use super::access_log::Record;
 use super::body::Body;
 use super::client::Remote;
+use super::credential;
 use super::destination::Way;
 use super::door::EmbeddedService;
 use super::forwarded::Told;
@@ -81,7 +82,7 @@ impl Visit<'_> {
         }
         headers::set_identity(headers, principal, self.caller.as_ref());
         if !way.policy().forward_authorization {
-            headers.remove(AUTHORIZATION);
+            credential::withhold(headers);
         }
         if tunnelled {
             tunnel::set_headers(headers);
@@ -90,7 +91,7 @@ impl Visit<'_> {
     }
 
     /// Says where the request comes from, in place of everybody whose word does not count.
-    fn set_origin(&self, headers: &mut HeaderMap, prefix: Option<&str>) {
+    fn set_origin(&self, headers: &mut HeaderMap, prefix: Option<&HeaderValue>) {
         let told = self.remote.is_proxied.then(|| Told::by(headers));
         headers::remove_forged(headers);
         headers::set_origin(headers, self.origin(prefix));
@@ -99,7 +100,7 @@ impl Visit<'_> {
         }
     }
 
-    fn origin<'v>(&'v self, prefix: Option<&'v str>) -> Origin<'v> {
+    fn origin<'v>(&'v self, prefix: Option<&'v HeaderValue>) -> Origin<'v> {
         Origin {
             client: self.session.address_of(&self.remote),
             scheme: self.session.scheme(),

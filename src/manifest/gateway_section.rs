@@ -19,6 +19,7 @@ pub fn read(mut section: Section<'_>) -> GatewaySettings {
     GatewaySettings {
         tls: tls.settings,
         redirect_from: tls.redirect_from,
+        hsts: tls.hsts,
         trusted_proxies,
         access_log,
         ..GatewaySettings::at(listen)

@@ -42,21 +42,27 @@ fn read_size(value: Value<'_>) -> Option<ByteSize> {
     value.parsed::<ByteSize>("\"10MiB\"", hint).map(|size| size.value)
 }
 
-/// Where only the whole is said, the head of the response is part of it.
+/// Where only the whole is said, the head of the response is part of it. What is said of pauses holds
+/// for tunnels, too.
 fn read_timeouts(mut section: Section<'_>) -> Timeouts {
     let default = Timeouts::default();
     let response = section.take("response");
     let place = response.as_ref().map(|value| (value.name(), value.place.clone()));
     let response = response.and_then(|value| value.duration_within(TIMEOUT, "\"15s\""));
     let total = section.duration_or("total", TIMEOUT, default.total);
-    let idle = section.duration_or("idle", TIMEOUT, default.idle);
+    let idle = section.take("idle").and_then(|value| value.duration_within(TIMEOUT, "\"5m\""));
     if let (Some((name, place)), Some(response)) = (place, response.filter(|&response| response > total)) {
         let show = |duration| humantime::format_duration(duration);
         let message = format!("{name} is {}, more than total with {}", show(response), show(total));
         section.problems.report(&place, message, format!("for example total = \"{}\"", show(response)));
     }
     section.close();
-    Timeouts { response: response.unwrap_or(default.response.min(total)), total, idle }
+    Timeouts {
+        response: response.unwrap_or(default.response.min(total)),
+        total,
+        idle: idle.unwrap_or(default.idle),
+        tunnel_idle: idle.unwrap_or(default.tunnel_idle),
+    }
 }
 
 /// A number of attempts, or a table.

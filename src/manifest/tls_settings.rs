@@ -1,9 +1,12 @@
-//! `tls` and `redirect_from` of `[gateway]`: how the public door proves who it is.
+//! `tls`, `redirect_from` and `hsts` of `[gateway]`: how the public door proves who it is, and who is to
+//! come by it.
 //!
 //! Whether the files are there and fit together is found out by whoever uses them.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::de::DeValue;
 
@@ -17,9 +20,15 @@ const EXAMPLE: &str = "\"local\"";
 const HINT: &str =
     "write tls = \"local\", or tls = { certificate = \"tls/cert.pem\", key = \"tls/key.pem\" }";
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// What `hsts = true` stands for.
+const HSTS: Duration = DAY.saturating_mul(365);
+const HSTS_RANGE: RangeInclusive<Duration> = Duration::ZERO..=DAY.saturating_mul(3650);
+
 pub struct Tls {
     pub settings: TlsSettings,
     pub redirect_from: Option<SocketAddr>,
+    pub hsts: Option<Duration>,
 }
 
 /// `listen` is where TLS is spoken.
@@ -39,7 +48,8 @@ pub fn read(section: &mut Section<'_>, listen: SocketAddr) -> Tls {
         }
         Some(from.value)
     });
-    Tls { settings, redirect_from }
+    let hsts = section.take("hsts").and_then(|value| read_hsts(value, is_secure));
+    Tls { settings, redirect_from, hsts }
 }
 
 /// Paths are relative to the platform's root.
@@ -49,6 +59,20 @@ pub fn below(root: &Path, settings: TlsSettings) -> TlsSettings {
             TlsSettings::Files { certificate: root.join(certificate), key: root.join(key) }
         }
         other => other,
+    }
+}
+
+/// Whether, or for how long.
+fn read_hsts(value: Value<'_>, is_secure: bool) -> Option<Duration> {
+    if !is_secure && !matches!(value.content, DeValue::Boolean(false)) {
+        let hint = format!("add tls = \"local\", or leave {} out", value.key);
+        value.report(format!("{} is about TLS, and there is none", value.name()), hint);
+        return None;
+    }
+    match &value.content {
+        DeValue::Boolean(wanted) => wanted.then_some(HSTS),
+        DeValue::String(_) => value.duration_within(HSTS_RANGE, "\"180d\""),
+        _ => value.wrong_type("true, false or a duration", "\"180d\""),
     }
 }
 

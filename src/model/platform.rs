@@ -36,6 +36,9 @@ pub struct GatewaySettings {
     pub tls: TlsSettings,
     /// Where plain HTTP is answered with a redirect to the same place by TLS.
     pub redirect_from: Option<SocketAddr>,
+    /// For so long browsers are to come to this host by TLS alone (HSTS, RFC 6797); zero takes back
+    /// what was said before.
+    pub hsts: Option<Duration>,
     /// Whose `X-Forwarded-*` and request ids are taken for true: networks of proxies before this one.
     pub trusted_proxies: Vec<Network>,
     pub access_log: AccessLogTarget,
@@ -138,6 +141,7 @@ impl GatewaySettings {
             listen,
             tls: TlsSettings::Off,
             redirect_from: None,
+            hsts: None,
             trusted_proxies: Vec::new(),
             access_log: AccessLogTarget::default(),
             sharing: PortSharing::default(),

@@ -106,7 +106,8 @@ pub struct RoutePolicy {
     pub compress: bool,
     /// Answers with a redirect instead of asking the service.
     pub redirect: Option<Redirect>,
-    /// Whether the service sees the client's `Authorization`.
+    /// Whether the service gets the client's token: `Authorization`, and `access_token` of `Cookie`.
+    /// By default it does, to call others on behalf of the user; who that is, it is told in any case.
     pub forward_authorization: bool,
 }
 
@@ -119,6 +120,8 @@ pub struct Timeouts {
     pub total: Duration,
     /// The longest pause within a stream or body.
     pub idle: Duration,
+    /// The same of a tunnel. People leave pages open, so it is longer unless `idle` is said.
+    pub tunnel_idle: Duration,
 }
 
 /// Further tries on another instance, where a failed one cannot have done anything, or where the
@@ -240,6 +243,7 @@ impl Default for Timeouts {
             response: Duration::from_secs(15),
             total: Duration::from_secs(60),
             idle: Duration::from_secs(300),
+            tunnel_idle: Duration::from_secs(3600),
         }
     }
 }

@@ -52,7 +52,8 @@ pub(super) fn open_gateway(
     let gateway = Gateway::new(traffic.tables(), auth.verifier(), embedded(auth))
         .with_limits(Limits::default().within_descriptors())
         .with_workers(Arc::new(workers))
-        .with_trusted_proxies(&platform.gateway.trusted_proxies);
+        .with_trusted_proxies(&platform.gateway.trusted_proxies)
+        .with_hsts(platform.gateway.hsts);
     Ok(match open_access_log(platform, folder)? {
         Some(log) => gateway.with_access_log(log),
         None => gateway,

@@ -120,7 +120,10 @@ impl Doors {
                     (address, open)
                 }
                 Next::Opens { wanted, sockets, served, tls } => {
-                    let gateway = gateway.clone().with_trusted_proxies(&wanted.settings.trusted_proxies);
+                    let gateway = gateway
+                        .clone()
+                        .with_trusted_proxies(&wanted.settings.trusted_proxies)
+                        .with_hsts(wanted.settings.hsts);
                     let gateway = match wanted.log {
                         Some(log) => gateway.with_access_log(log),
                         None => gateway,

@@ -21,7 +21,7 @@ use crate::harness::wait::until;
 const SERVED: &str = "nothing at /order";
 
 /// GET by TLS, for a client that trusts these certificates alone.
-fn get(address: &str, name: &str, path: &str, trusted: &Path) -> Result<String, String> {
+pub fn get(address: &str, name: &str, path: &str, trusted: &Path) -> Result<String, String> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(trusted).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -77,7 +77,7 @@ fn the_authority_is_shown_without_a_platform_and_stays_the_same() {
 
 #[test]
 fn a_platform_is_reached_by_tls_by_whoever_trusts_the_authority() {
-    let shop = secure("tls = \"local\"");
+    let shop = secure("tls = \"local\"\nhsts = \"30d\"");
     let up = shop.up();
     let url = shop.url();
     assert!(url.starts_with("https://127.0.0.1:") && up.stderr.contains(&url), "{url} {}", up.stderr);
@@ -87,6 +87,7 @@ fn a_platform_is_reached_by_tls_by_whoever_trusts_the_authority() {
     for name in ["localhost", "shop.localhost", "order.shop.localhost", "127.0.0.1"] {
         let answer = get(address, name, "/order", authority).unwrap();
         assert!(answer.ends_with(SERVED), "{name}: {answer}");
+        assert!(answer.contains("strict-transport-security: max-age=2592000\r\n"), "{name}: {answer}");
     }
     let refused = get(address, "other.localhost", "/order", authority).unwrap_err();
     assert!(refused.contains("certificate"), "{refused}");

@@ -2,13 +2,14 @@
 //!
 //! Never the query: addresses end up in logs and histories.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 
 use crate::auth::accounts::Tokens;
 use crate::auth::problem::Problem;
 use crate::model::cookie;
 use crate::store::Secret;
 
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const COOKIE: &str = "access_token";
 const ATTRIBUTES: &str = "HttpOnly; SameSite=Lax; Path=/";
 
@@ -23,14 +24,20 @@ pub fn access_token(headers: &HeaderMap) -> Result<Secret, Problem> {
     found.map(Secret::new).ok_or_else(ambiguous)
 }
 
-/// `Max-Age` is the access token's own lifetime. Not `Secure`: the gateway speaks plain HTTP on
-/// loopback.
-pub fn remember_cookie(tokens: &Tokens) -> String {
-    format!("{COOKIE}={}; Max-Age={}; {ATTRIBUTES}", tokens.access.expose(), tokens.expires_in.as_secs())
+/// `Max-Age` is the access token's own lifetime. `headers` are those of the request that it answers.
+pub fn remember_cookie(tokens: &Tokens, headers: &HeaderMap) -> String {
+    let (token, lifetime) = (tokens.access.expose(), tokens.expires_in.as_secs());
+    format!("{COOKIE}={token}; Max-Age={lifetime}; {ATTRIBUTES}{}", security(headers))
 }
 
-pub fn forget_cookie() -> String {
-    format!("{COOKIE}=; Max-Age=0; {ATTRIBUTES}")
+pub fn forget_cookie(headers: &HeaderMap) -> String {
+    format!("{COOKIE}=; Max-Age=0; {ATTRIBUTES}{}", security(headers))
+}
+
+/// A cookie that was given by TLS is never sent in clear. One that was given in clear has to be, since
+/// there may be no TLS at all.
+fn security(headers: &HeaderMap) -> &'static str {
+    if headers.get(FORWARDED_PROTO).is_some_and(|proto| proto == "https") { "; Secure" } else { "" }
 }
 
 fn bearer(value: &[u8]) -> Option<&str> {
@@ -58,7 +65,7 @@ fn ambiguous() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderValue;
 
     use super::*;
 

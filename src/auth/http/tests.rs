@@ -106,6 +106,10 @@ fn text<'a>(answer: &'a Answer, member: &str) -> &'a str {
     answer.body[member].as_str().unwrap_or_else(|| panic!("no {member} in {answer:?}"))
 }
 
+fn text_or_empty(answer: &Answer, member: &str) -> String {
+    answer.body[member].as_str().unwrap_or_default().to_owned()
+}
+
 #[test]
 fn registering_answers_with_the_account_and_nothing_that_proves_it() {
     let served = serve();
@@ -159,6 +163,28 @@ fn a_login_gives_tokens_a_cookie_and_is_not_cached() {
     let cookie = format!("theme=dark; access_token={token}");
     assert_eq!(served.get("/auth/whoami", header::COOKIE, &cookie).body["name"], "Ada");
     assert!(served.auth.verifier().verify(token, SystemTime::now()).is_ok(), "the gateway agrees");
+}
+
+#[test]
+fn a_cookie_that_was_given_by_tls_goes_by_tls_alone() {
+    let served = serve();
+    served.register_ada();
+    let cookie = |proto: &str, path: &str, body: &Value| {
+        let request = http::Request::post("/")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("x-forwarded-proto", proto);
+        let answer = served.send(request, path, &body.to_string());
+        (answer.header(header::SET_COOKIE).to_owned(), text_or_empty(&answer, "refresh_token"))
+    };
+    let login = json!({"email": "ada@example.com", "password": PASSWORD});
+    let (given, refresh) = cookie("https", "/auth/login", &login);
+    assert!(given.ends_with("; HttpOnly; SameSite=Lax; Path=/; Secure"), "{given}");
+    let (renewed, refresh) = cookie("https", "/auth/refresh", &json!({"refresh_token": refresh}));
+    assert!(renewed.ends_with("; Path=/; Secure"), "{renewed}");
+    let (forgotten, _) = cookie("https", "/auth/logout", &json!({"refresh_token": refresh}));
+    assert_eq!(forgotten, "access_token=; Max-Age=0; HttpOnly; SameSite=Lax; Path=/; Secure");
+    let (in_clear, _) = cookie("http", "/auth/login", &login);
+    assert!(in_clear.ends_with("; Path=/"), "{in_clear}");
 }
 
 #[test]

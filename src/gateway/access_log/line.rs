@@ -11,7 +11,7 @@
 //! | `service`, `instance`, `generation` | who answered |
 //! | `status`, `flag`, `code` | what with, and why if not the service said so |
 //! | `bytes_in`, `bytes_out` | of the bodies |
-//! | `total_ms`, `upstream_ms`, `connect_ms` | altogether; from the first try to the head of the answer; until there was a new connection |
+//! | `total_ms`, `upstream_ms`, `connect_ms` | altogether; from the first try to the head of the answer; for opening connections, if any was |
 //! | `attempts` | at reaching an instance |
 //! | `subject`, `caller` | of the token; the service that called |
 

@@ -74,8 +74,10 @@ pub(in crate::gateway) struct Record {
 pub(in crate::gateway) struct Tries {
     /// When the first began.
     began: Option<Instant>,
+    /// When the last one did.
+    last: Option<Instant>,
     pub(super) count: u32,
-    /// What was spent on opening connections.
+    /// What all of them spent on opening connections, or on failing to.
     pub(super) connect: Option<Duration>,
     connects: u32,
     reuses: u32,
@@ -250,7 +252,8 @@ impl Tries {
     /// One begins.
     pub(in crate::gateway) fn begin(&mut self) {
         self.count += 1;
-        self.began.get_or_insert_with(Instant::now);
+        self.last = Some(Instant::now());
+        self.began = self.began.or(self.last);
     }
 
     /// One more follows, because of this.
@@ -264,13 +267,15 @@ impl Tries {
         connected: Result<Connection, ConnectError>,
     ) -> Result<Connection, ConnectError> {
         match &connected {
-            Ok(connection) if connection.age == Age::Reused => self.reuses += 1,
-            Ok(_) => {
-                self.connects += 1;
-                self.connect = self.began.map(|began| began.elapsed());
+            Ok(connection) if connection.age == Age::Reused => {
+                self.reuses += 1;
+                return connected;
             }
+            Ok(_) => self.connects += 1,
             Err(_) => self.failed_to_connect = true,
         }
+        let spent = self.last.map_or(Duration::ZERO, |last| last.elapsed());
+        self.connect = Some(self.connect.unwrap_or_default() + spent);
         connected
     }
 

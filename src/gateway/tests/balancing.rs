@@ -155,3 +155,34 @@ async fn a_client_that_is_too_fast_is_told_when_to_come_back() {
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=30).contains(&wait), "{wait}");
 }
+
+#[tokio::test]
+async fn whoever_is_too_fast_is_not_asked_for_a_token_first() {
+    for (key, expected) in [
+        (RequestKey::Client, [401, 401, 429]),
+        (RequestKey::Header("x-key".to_owned()), [401, 401, 429]),
+        (RequestKey::Everyone, [401, 401, 429]),
+        // Who it is has to be known first.
+        (RequestKey::Subject, [401, 401, 401]),
+    ] {
+        let limit = RateLimit { requests: 2, period: Duration::from_secs(60), burst: 2, key };
+        let world =
+            World::with_policy(&RoutePolicy { rate_limit: Some(limit), ..RoutePolicy::default() }).await;
+        let mut statuses = Vec::new();
+        for _ in expected {
+            statuses.push(world.get("/private", "Authorization: Bearer bad\r\nX-Key: k\r\n").await.status());
+        }
+        assert_eq!(statuses, expected, "{:?}", world.log.lines());
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_counted_by_name_whatever_the_address() {
+    let limit =
+        RateLimit { requests: 1, period: Duration::from_secs(60), burst: 1, key: RequestKey::Subject };
+    let world = World::with_policy(&RoutePolicy { rate_limit: Some(limit), ..RoutePolicy::default() }).await;
+    let as_user =
+        async |user: &str| world.get("/private", &format!("Authorization: Bearer {user}\r\n")).await.status();
+    // Nobody serves it; what counts is whether it got that far.
+    assert_eq!([as_user("ann").await, as_user("bob").await, as_user("ann").await], [503, 503, 429]);
+}

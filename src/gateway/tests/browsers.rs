@@ -146,6 +146,10 @@ async fn a_service_need_not_see_the_token() {
     let request = Message { head: answer.text(), body: Vec::new() };
     assert_eq!(request.headers("x-user-id"), ["ann"]);
     assert!(request.headers("authorization").is_empty(), "{}", request.head);
+    let answer = world.get("/private", "Cookie: theme=dark; access_token=ann\r\n").await;
+    let request = Message { head: answer.text(), body: Vec::new() };
+    assert_eq!(request.headers("x-user-id"), ["ann"]);
+    assert_eq!(request.headers("cookie"), ["theme=dark"]);
 }
 
 /// With the harness itself as a trusted proxy.
@@ -187,6 +191,31 @@ async fn a_proxy_that_says_nothing_is_told_of_itself() {
     assert_eq!(request.headers("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(request.headers("x-forwarded-proto"), ["http"]);
     assert_eq!(request.headers("x-forwarded-host"), ["store.localhost"]);
+    assert_eq!(request.headers("x-forwarded-port"), ["80"]);
+    assert_eq!(request.headers("x-real-ip"), ["127.0.0.1"]);
+}
+
+#[tokio::test]
+async fn of_what_is_said_twice_the_proxys_word_counts_which_is_the_last() {
+    let backend = Backend::echo().await;
+    let world = behind_a_proxy(&backend).await;
+    let lines = "X-Forwarded-Proto: http\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\n\
+        X-Forwarded-Host: shop.example\r\nX-Forwarded-Prefix: //evil.example\r\nX-Forwarded-Prefix: /shop\r\n\
+        X-Real-IP: 6.6.6.6\r\nX-Real-IP: 203.0.113.9\r\nX-Forwarded-For: 203.0.113.9\r\n\
+        Forwarded: for=6.6.6.6\r\nForwarded: for=203.0.113.9\r\n";
+    let answer = world.get("/stripped/deep/x", lines).await;
+    let request = Message { head: answer.text(), body: Vec::new() };
+    for (name, value) in [
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "shop.example"),
+        ("x-forwarded-prefix", "/shop/stripped/deep"),
+        ("x-real-ip", "203.0.113.9"),
+        ("forwarded", "for=6.6.6.6, for=203.0.113.9"),
+        // It said none, but by which scheme and name it was reached.
+        ("x-forwarded-port", "443"),
+    ] {
+        assert_eq!(request.headers(name), [value], "{name}\n{}", request.head);
+    }
 }
 
 #[tokio::test]

@@ -12,8 +12,9 @@ use super::backend::Backend;
 use super::harness::{World, instance};
 use super::streams::{Answer, Asked, Client, Streams, head_of};
 use super::wire::PATIENCE;
+use crate::model::catalog::EndpointState::Ready;
 use crate::model::traffic::UpstreamProtocol::{Http1, Http2};
-use crate::model::traffic::{RoutePolicy, Timeouts};
+use crate::model::traffic::{BreakerPolicy, RoutePolicy, Timeouts, TrafficPolicy};
 
 /// A message with its length before it.
 fn message(text: &str) -> Bytes {
@@ -217,4 +218,26 @@ async fn who_only_says_that_it_is_a_call_has_no_more_time_than_others_and_is_ans
     let world = World::speaking_with(Http1, by_1.address, &policy).await;
     let late = Client::connect(world.public).await.ask(call("/orders").body(()).unwrap()).await.unwrap();
     assert_eq!((late.head.status.as_u16(), late.head.headers.get("grpc-status")), (504, None));
+}
+
+#[tokio::test]
+async fn a_service_that_takes_no_calls_is_left_alone_though_http_is_fine() {
+    let backend = Streams::new(|mut asked| async move {
+        let answer =
+            Response::builder().header("content-type", "application/grpc").header("grpc-status", "14");
+        asked.respond.send_response(answer.body(()).unwrap(), true).unwrap();
+    })
+    .await;
+    let breaker = BreakerPolicy { consecutive_failures: 3, ..BreakerPolicy::default() };
+    let traffic = TrafficPolicy { protocol: Http2, breaker, ..TrafficPolicy::default() };
+    let mut world = World::with_traffic(&traffic).await;
+    world.set("order", &[(1, backend.address, Ready)]);
+    let client = Client::connect(world.public).await;
+    let mut by_the_gateway = Vec::new();
+    for _ in 0..4 {
+        let answer = client.ask(call("/orders").body(()).unwrap()).await.unwrap();
+        assert_eq!(answer.head.headers["grpc-status"], "14");
+        by_the_gateway.push(answer.head.headers.contains_key("grpc-message"));
+    }
+    assert_eq!(by_the_gateway, [false, false, false, true]);
 }

@@ -89,6 +89,12 @@ impl World {
         Self::start(limits, None, adapt).await
     }
 
+    /// Where the public door speaks TLS, and browsers are to know.
+    pub async fn by_tls_alone(tls: Arc<Tls>, max_age: Duration) -> Self {
+        let adapt = |platform: &mut Platform| platform.gateway.hsts = Some(max_age);
+        Self::start(Limits::default(), Some(tls), adapt).await
+    }
+
     async fn start(limits: Limits, public: Option<Arc<Tls>>, adapt: impl FnOnce(&mut Platform)) -> Self {
         let mut platform = platform();
         adapt(&mut platform);
@@ -101,6 +107,7 @@ impl World {
         let gateway = Gateway::new(receiver, Arc::<Tokens>::default(), embedded())
             .with_limits(limits)
             .with_trusted_proxies(&platform.gateway.trusted_proxies)
+            .with_hsts(platform.gateway.hsts)
             .with_access_log(access_log);
         let mut listeners = Vec::new();
         for door in doors() {

@@ -67,7 +67,8 @@ async fn where_a_request_came_from_is_said_by_the_gateway_alone() {
     assert_eq!(request.headers("x-forwarded-proto"), ["http"]);
     assert_eq!(request.headers("x-forwarded-host"), ["store.localhost"]);
     assert_eq!(request.headers("x-forwarded-prefix"), ["/stripped/deep"]);
-    assert!(request.headers("x-forwarded-port").is_empty());
+    assert_eq!(request.headers("x-forwarded-port"), ["80"]);
+    assert_eq!(request.headers("x-real-ip"), ["127.0.0.1"]);
 }
 
 #[tokio::test]
@@ -110,6 +111,9 @@ async fn a_browser_may_bring_its_token_in_a_cookie_but_not_for_another_site() {
     check("Cookie: access_token=ann\r\nSec-Fetch-Site: same-origin\r\n", "/private", "200 -").await;
     check("Cookie: access_token=ann\r\nSec-Fetch-Site: cross-site\r\n", "/private", "401 Bearer").await;
     check("Cookie: access_token=ann\r\nOrigin: http://evil.example\r\n", "/private", "401 Bearer").await;
+    let beside = "Cookie: access_token=ann\r\nSec-Fetch-Site: same-site\r\n";
+    check(beside, "/private", "200 -").await;
+    check(&format!("{beside}Origin: http://store.localhost:3000\r\n"), "/private", "401 Bearer").await;
     let several = "401 Bearer error=\"invalid_request\"";
     check("Cookie: access_token=ann; access_token=bob\r\n", "/private", several).await;
 }

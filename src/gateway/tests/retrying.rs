@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::backend::{Backend, ok};
 use super::harness::World;
+use super::log::Log;
 use crate::model::catalog::EndpointState::Ready;
 use crate::model::traffic::{RetryPolicy, RoutePolicy, Timeouts};
 
@@ -114,4 +117,44 @@ async fn the_instance_is_told_which_try_it_is() {
     }
     let again = heads.iter().filter(|head| head.contains("x-msctl-attempt: 2")).count();
     assert!(again > 0 && again < heads.len(), "{again} of {} were second tries", heads.len());
+}
+
+#[tokio::test]
+async fn only_the_try_that_nothing_made_good_is_a_warning() {
+    let log = Log::default();
+    let (good, said) = (Backend::named("good").await, log.clone());
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || said.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    for _ in 0..12 {
+        let mut world = World::new().await;
+        world.set("order", &[(1, nobody(), Ready), (2, good.address, Ready)]);
+        assert_eq!(world.send(GET).await.status(), 200);
+    }
+    assert_eq!(log.text(), "");
+    let mut world = World::new().await;
+    world.set("order", &[(1, nobody(), Ready), (2, nobody(), Ready)]);
+    assert_eq!(world.send(GET).await.status(), 502);
+    assert_eq!(log.text().matches("request failed").count(), 1, "{}", log.text());
+}
+
+#[tokio::test]
+async fn what_a_try_waited_for_is_not_time_to_connect() {
+    const SILENCE: Duration = Duration::from_millis(60);
+    let backend = Backend::new(|mut wire, number| async move {
+        while wire.read().await.is_some() {
+            if number == 0 {
+                sleep(SILENCE).await;
+                return;
+            }
+            wire.write(ok("good")).await;
+        }
+    })
+    .await;
+    let mut world = World::new().await;
+    world.set("order", &[(1, backend.address, Ready), (2, backend.address, Ready)]);
+    assert_eq!(world.send(GET).await.text(), "good");
+    let line = world.log.about("/orders").await;
+    let millis = |name: &str| line[name].as_f64().unwrap();
+    assert_eq!(line["attempts"], 2);
+    assert!(millis("connect_ms") + 60.0 <= millis("upstream_ms"), "{line}");
 }

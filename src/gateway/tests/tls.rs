@@ -263,6 +263,38 @@ async fn an_upgraded_connection_is_carried_by_tls() {
 }
 
 #[tokio::test]
+async fn browsers_that_come_by_tls_are_told_to_stay_with_it() {
+    let own = certificate(&["store.localhost"]);
+    let backend = Backend::new(|mut wire, _| async move {
+        while let Some(request) = wire.read().await {
+            let line = if request.head.contains("/orders/own") {
+                "\r\nStrict-Transport-Security: max-age=1"
+            } else {
+                ""
+            };
+            wire.write(format!("HTTP/1.1 200 OK{line}\r\nContent-Length: 0\r\n\r\n")).await;
+        }
+    })
+    .await;
+    let mut world = World::by_tls_alone(door(&[&own]), Duration::from_secs(86_400)).await;
+    world.set("order", &[(1, backend.address, crate::model::catalog::EndpointState::Ready)]);
+    for (path, expected) in [
+        ("/orders", "strict-transport-security: max-age=86400\r\n"),
+        ("/private", "strict-transport-security: max-age=86400\r\n"),
+        ("/orders/own", "strict-transport-security: max-age=1\r\n"),
+    ] {
+        let mut stream = connect(client(&[&own], &[]), world.public, "store.localhost").await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: store.localhost\r\nConnection: close\r\n\r\n");
+        let answer = exchange(&mut stream, &request).await;
+        assert!(answer.contains(expected), "{answer}");
+        assert_eq!(answer.matches("strict-transport-security").count(), 1, "{answer}");
+    }
+    // In clear it would count for nothing (RFC 6797, section 7.2).
+    let inside = super::harness::send(world.platform_door, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(inside.header("strict-transport-security"), None);
+}
+
+#[tokio::test]
 async fn plain_http_is_led_to_the_same_place_by_tls() {
     let world = World::new().await;
     for (request, expected) in [

@@ -138,7 +138,7 @@ async fn a_side_that_says_no_more_is_still_listened_to_by_the_other() {
 #[tokio::test]
 async fn a_tunnel_may_be_silent_only_so_long() {
     let backend = tunnelling().await;
-    let timeouts = Timeouts { idle: Duration::from_millis(50), ..Timeouts::default() };
+    let timeouts = Timeouts { tunnel_idle: Duration::from_millis(50), ..Timeouts::default() };
     let policy = RoutePolicy { timeouts, ..RoutePolicy::default() };
     let world = World::speaking_with(UpstreamProtocol::Http1, backend.address, &policy).await;
     let mut wire = Wire::connect(world.public).await;

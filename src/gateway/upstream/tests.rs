@@ -83,3 +83,17 @@ fn the_workers_share_what_an_instance_may_have_of_idle_connections() {
     let room = |pools| idle_room(&Limits { pool_size: 64, ..Limits::default() }, pools);
     assert_eq!([1, 4, 48, 64, 200].map(room), [64, 16, 1, 1, 1]);
 }
+
+#[test]
+fn a_service_that_no_table_has_is_forgotten() {
+    let upstreams = Upstreams::default();
+    let (order, mail) = ("order".parse().unwrap(), "mail".parse().unwrap());
+    let kept = upstreams.service(&order);
+    let open = upstreams.service(&mail).admit(1).unwrap();
+    upstreams.tidy();
+    assert!(Arc::ptr_eq(&kept, &upstreams.service(&order)));
+    assert_eq!(upstreams.known.lock().unwrap().services.len(), 2, "one has an open request");
+    drop(open);
+    upstreams.tidy();
+    assert_eq!(upstreams.known.lock().unwrap().services.len(), 1);
+}

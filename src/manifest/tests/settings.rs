@@ -116,6 +116,7 @@ fn what_a_route_asks_for_arrives_in_its_policy() {
                 response: Duration::from_secs(2),
                 total: Duration::from_secs(5),
                 idle: Duration::from_secs(60),
+                tunnel_idle: Duration::from_secs(60),
             },
             retries: RetryPolicy { attempts: 2, budget: 0.1, min_concurrent: 1, on_status: true },
             rate_limit: Some(RateLimit {
@@ -190,6 +191,19 @@ fn short_spellings_stand_for_the_rest_at_its_default() {
     assert_eq!((&cors.origins, cors.credentials, cors.max_age), (&Origins::Any, false, secs(600)));
     assert_eq!((order.traffic.breaker.pause, order.traffic.breaker.max_pause), (secs(60), secs(60)));
     assert_eq!(order.traffic.balance, Balance::RoundRobin);
+}
+
+#[test]
+fn a_pause_that_is_said_holds_for_tunnels_even_if_it_is_the_default() {
+    let pauses = |timeout: &str| {
+        let route = format!("{ORDER}[[routes]]\npath = \"/a\"\n{timeout}\n");
+        let platform = Scratch::with_service(route.as_bytes()).load().unwrap();
+        let timeouts = service(&platform, "order").routes[0].policy.timeouts;
+        (timeouts.idle, timeouts.tunnel_idle)
+    };
+    assert_eq!(pauses("timeout.total = \"5s\""), (secs(300), secs(3600)));
+    assert_eq!(pauses("timeout.idle = \"5m\""), (secs(300), secs(300)));
+    assert_eq!(pauses("timeout.idle = \"2h\""), (secs(7200), secs(7200)));
 }
 
 #[test]
@@ -270,6 +284,36 @@ fn tls_is_off_local_or_by_files_below_the_platform() {
     let TlsSettings::Files { certificate, key } = tls else { panic!("{tls:?}") };
     assert!(certificate.is_absolute() && certificate.ends_with("tls/c.pem"), "{}", certificate.display());
     assert_eq!(key, PathBuf::from("/etc/k.pem"));
+}
+
+#[test]
+fn browsers_are_held_to_tls_where_that_is_wanted() {
+    let hsts = |lines: &str| {
+        let text = format!("{PLATFORM}[gateway]\n{lines}\n");
+        Scratch::new(&[("msctl.toml", text.as_bytes())]).load().map(|platform| platform.gateway.hsts)
+    };
+    for (lines, expected) in [
+        ("tls = \"local\"", None),
+        ("tls = \"local\"\nhsts = false", None),
+        ("hsts = false", None),
+        ("tls = \"local\"\nhsts = true", Some(secs(365 * 24 * 3600))),
+        ("tls = \"local\"\nhsts = \"30d\"", Some(secs(30 * 24 * 3600))),
+        ("tls = \"local\"\nhsts = \"0s\"", Some(Duration::ZERO)),
+    ] {
+        assert_eq!(hsts(lines).unwrap(), expected, "{lines}");
+    }
+    for (lines, expected) in [
+        ("hsts = true", "hsts in [gateway] is about TLS, and there is none"),
+        ("tls = \"off\"\nhsts = \"30d\"", "hsts in [gateway] is about TLS, and there is none"),
+        (
+            "tls = \"local\"\nhsts = 30",
+            "hsts in [gateway] must be true, false or a duration, not a whole number",
+        ),
+        ("tls = \"local\"\nhsts = \"11y\"", "but must be at most"),
+    ] {
+        let said = hsts(lines).unwrap_err().to_string();
+        assert!(said.contains(expected) && said.contains("hint: "), "{said}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use msctl::model::platform::AuthSettings;
 
 use super::backend::Backend;
 use super::{SOON, TestGateway, service};
+use crate::binary::tls;
 use crate::harness::http::get;
 use crate::harness::msctl::{Msctl, Ran};
 use crate::harness::wait::until;
@@ -176,7 +177,7 @@ fn a_listener_may_speak_tls_and_lead_plain_http_there() {
     let backend = Backend::named("one");
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let svc = service("svc", &[backend.address]);
-    let secure = format!("tls = \"local\"\nredirect_from = \"{free}\"\n");
+    let secure = format!("tls = \"local\"\nredirect_from = \"{free}\"\nhsts = true\n");
     let home = tempfile::tempdir().unwrap();
     let admin = "[admin]\nlisten = \"127.0.0.1:0\"\n";
     let file = format!("[[listeners]]\nlisten = \"127.0.0.1:0\"\n{secure}{admin}{svc}");
@@ -191,6 +192,11 @@ fn a_listener_may_speak_tls_and_lead_plain_http_there() {
     let answer = agent.get(format!("http://{free}/svc/x")).call().unwrap();
     let place = answer.headers()["location"].to_str().unwrap();
     assert_eq!(place, format!("https://127.0.0.1:{}/svc/x", address.port()));
+    let trust = ["tls", "trust", "--format", "json"];
+    let trust = Msctl::new(home.path(), &trust).within(home.path()).run().success().json();
+    let authority = Path::new(trust["certificate"].as_str().unwrap());
+    let answer = tls::get(&address.to_string(), "localhost", "/svc/x", authority).unwrap();
+    assert!(answer.contains("strict-transport-security: max-age=31536000\r\n"), "{answer}");
     let admin = super::address_after(&running, "admin at http://");
     let metrics = get(&format!("http://{admin}/metrics")).body;
     assert!(

@@ -9,13 +9,15 @@ use tokio::sync::watch;
 use crate::gateway::tests::backend::Backend;
 
 /// Names that the gateway says on its own account. A test of their own looks at them.
-pub const OURS: [&str; 8] = [
+pub const OURS: [&str; 10] = [
     "host",
     "x-request-id",
     "x-forwarded-for",
     "x-forwarded-host",
+    "x-forwarded-port",
     "x-forwarded-proto",
     "x-forwarded-prefix",
+    "x-real-ip",
     "x-msctl-hops",
     "traceparent",
 ];
