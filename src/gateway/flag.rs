@@ -73,6 +73,7 @@ impl Flag {
             Problem::NoRoute | Problem::NoHost | Problem::Method { .. } => Self::NoRoute,
             Problem::TokenMissing
             | Problem::TokenRejected(_)
+            | Problem::KeysMissing
             | Problem::TokensSeveral
             | Problem::ScopeMissing { .. }
             | Problem::CallerUnknown

@@ -27,7 +27,10 @@ impl Tokens<'_> {
     fn verify(self, token: &str) -> Result<Principal, Problem> {
         let (found, source) = self.verifier.recall(token, SystemTime::now());
         self.stats.count(found.is_ok(), source);
-        found.map_err(Problem::TokenRejected)
+        found.map_err(|rejection| match rejection {
+            TokenRejection::NoKeys => Problem::KeysMissing,
+            other => Problem::TokenRejected(other),
+        })
     }
 }
 

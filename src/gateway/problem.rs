@@ -50,6 +50,8 @@ pub(super) enum Problem {
     TokenMissing,
     #[error("{0}")]
     TokenRejected(TokenRejection),
+    #[error("no token can be verified: the keys of their issuer are not known yet")]
+    KeysMissing,
     #[error("the request carries more than one token")]
     TokensSeveral,
     #[error("the token lacks a scope; needed: {needed}")]
@@ -113,9 +115,10 @@ impl Problem {
             | Self::CallerContradicts { .. }
             | Self::CallNotDeclared { .. } => StatusCode::FORBIDDEN,
             Self::NoRoute | Self::NoHost => StatusCode::NOT_FOUND,
-            Self::NoneReady { .. } | Self::ConcurrencyFull { .. } | Self::BreakerOpen { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::KeysMissing
+            | Self::NoneReady { .. }
+            | Self::ConcurrencyFull { .. }
+            | Self::BreakerOpen { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable { .. } | Self::BadAnswer { .. } => StatusCode::BAD_GATEWAY,
             Self::AnswerLate { .. } | Self::TotalLate { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -144,6 +147,7 @@ impl Problem {
             Self::BodyLate => "body_timeout",
             Self::TokenMissing => "token_missing",
             Self::TokenRejected(_) => "token_rejected",
+            Self::KeysMissing => "keys_missing",
             Self::TokensSeveral => "token_ambiguous",
             Self::ScopeMissing { .. } => "scope_missing",
             Self::NoRoute => "route_not_found",
@@ -169,7 +173,8 @@ impl Problem {
     pub(super) fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::NoneReady { .. }
+            Self::KeysMissing
+                | Self::NoneReady { .. }
                 | Self::Unreachable { .. }
                 | Self::BodyLate
                 | Self::RateLimited(_)
@@ -187,7 +192,9 @@ impl Problem {
                 Verdict::Admitted => None,
             },
             Self::BreakerOpen { retry_after, .. } => Some(*retry_after),
-            Self::NoneReady { .. } | Self::ConcurrencyFull { .. } => Some(Duration::from_secs(1)),
+            Self::KeysMissing | Self::NoneReady { .. } | Self::ConcurrencyFull { .. } => {
+                Some(Duration::from_secs(1))
+            }
             _ => None,
         }
     }

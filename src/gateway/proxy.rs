@@ -234,29 +234,21 @@ impl Gateway {
         session.admits(&authority)?;
         let uri = request.uri().clone();
         let path = path::normalise(uri.path())?;
-        let table = session.table();
+        let held = session.table();
+        let table = &held.0;
         if let Some(method) = cors::preflighted(&request)
             && let Some(answer) =
-                self.preflight(session, request.headers(), &authority, &path, &method, &table)
+                self.preflight(session, request.headers(), &authority, &path, &method, table)
         {
             return Ok(answer);
         }
-        let caller = self.caller(session, request.headers(), &table)?;
+        let caller = self.caller(session, request.headers(), table)?;
         let asked =
             Asked { host: &authority.host(), path: &path, method: request.method(), caller: caller.as_ref() };
-        let destination = destination::find(&session.door, asked, &table, &self.embedded)?;
+        let destination = destination::find(&session.door, asked, table, &self.embedded)?;
         let (version, trace) = (request.version(), record.trace());
-        let visit = Visit {
-            session,
-            remote,
-            version,
-            table: &table,
-            authority,
-            path: &path,
-            request_id,
-            trace,
-            caller,
-        };
+        let visit =
+            Visit { session, remote, version, table, authority, path: &path, request_id, trace, caller };
         match destination {
             Destination::Embedded(handler) => visit.embedded(&*handler, *request, record).await,
             Destination::Service { service, way } => {

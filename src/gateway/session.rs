@@ -36,24 +36,26 @@ pub(super) struct Session {
     pub(super) tasks: Tasks,
 }
 
+/// A table, counted by those who use it on one connection.
+pub(super) struct Held(pub(super) Arc<RouteTable>);
+
 /// The newest table, looked for only when there is another one.
 struct Routes {
     published: watch::Receiver<Arc<RouteTable>>,
-    /// In an `Arc` of the connection's own.
-    current: Arc<Arc<RouteTable>>,
+    current: Arc<Held>,
 }
 
 impl Routes {
     fn of(gateway: &Gateway) -> Self {
         let mut published = gateway.routes.clone();
-        let current = Arc::new(Arc::clone(&published.borrow_and_update()));
+        let current = Arc::new(Held(Arc::clone(&published.borrow_and_update())));
         Self { published, current }
     }
 
-    fn newest(&mut self) -> Arc<Arc<RouteTable>> {
+    fn newest(&mut self) -> Arc<Held> {
         // Once nobody publishes any more, the last one holds.
         if self.published.has_changed().unwrap_or(false) {
-            self.current = Arc::new(Arc::clone(&self.published.borrow_and_update()));
+            self.current = Arc::new(Held(Arc::clone(&self.published.borrow_and_update())));
         }
         Arc::clone(&self.current)
     }
@@ -74,7 +76,7 @@ impl Session {
     }
 
     /// The table that a request is routed by that begins now.
-    pub(super) fn table(&self) -> Arc<Arc<RouteTable>> {
+    pub(super) fn table(&self) -> Arc<Held> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner).newest()
     }
 

@@ -2,7 +2,7 @@
 //! endpoints; routes and `traffic` have the keys of a `service.toml`, each of `listeners` those of
 //! `[gateway]` in `msctl.toml`, and `share_port`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -64,7 +64,7 @@ fn read_file(source: &Rc<Source>, folder: &Path, problems: &Problems) -> Option<
     file.close();
     let services = services.unwrap_or_default();
     check(&services, auth.as_ref(), problems);
-    check_addresses(&listeners, problems);
+    check_addresses(&listeners, admin.as_ref(), problems);
     let below = |(settings, _): (GatewaySettings, _)| GatewaySettings {
         tls: tls_settings::below(folder, settings.tls),
         access_log: match settings.access_log {
@@ -75,7 +75,7 @@ fn read_file(source: &Rc<Source>, folder: &Path, problems: &Problems) -> Option<
     };
     Some(Configuration {
         listeners: listeners.into_iter().map(below).collect(),
-        admin,
+        admin: admin.map(|admin| admin.value),
         auth: auth.flatten(),
         services: services.into_iter().map(Described::complete).collect(),
         shutdown,
@@ -104,10 +104,11 @@ fn read_listeners(value: Value<'_>) -> Vec<(GatewaySettings, Option<Place>)> {
     sections.into_iter().map(listener).collect()
 }
 
-fn read_admin(mut section: Section<'_>) -> Option<SocketAddr> {
+fn read_admin(mut section: Section<'_>) -> Option<Located<SocketAddr>> {
+    let place = section.place.clone();
     let listen = section.require("listen", "\"127.0.0.1:9901\"").and_then(gateway_section::read_listen);
     section.close();
-    listen
+    listen.map(|value| Located { value, place })
 }
 
 fn read_shutdown(mut section: Section<'_>) -> ShutdownSettings {
@@ -160,13 +161,35 @@ fn check_open(route: &Located<Route>, problems: &Problems) {
     problems.report(&route.place, message, hint);
 }
 
-fn check_addresses(listeners: &[(GatewaySettings, Option<Place>)], problems: &Problems) {
-    let mut seen = BTreeSet::new();
-    let listeners = listeners.iter().filter_map(|(settings, place)| Some((settings.listen, place.as_ref()?)));
-    for (address, place) in listeners {
-        if !seen.insert(address) {
-            let message = format!("two listeners are at {address}");
-            problems.report(place, message, "give one of them another port");
+fn check_addresses(
+    listeners: &[(GatewaySettings, Option<Place>)],
+    admin: Option<&Located<SocketAddr>>,
+    problems: &Problems,
+) {
+    let own = |(settings, place): &(GatewaySettings, Option<Place>)| {
+        let place = place.clone();
+        let addresses = [Some(settings.listen), settings.redirect_from].into_iter().flatten();
+        addresses.filter_map(move |address| Some((address, place.clone()?))).collect::<Vec<_>>()
+    };
+    let admin = admin.map(|admin| (admin.value, admin.place.clone()));
+    let mut taken: Vec<SocketAddr> = Vec::new();
+    for (address, place) in listeners.iter().flat_map(own).chain(admin) {
+        match taken.iter().find(|taken| overlap(**taken, address)) {
+            Some(other) if *other == address => {
+                let message = format!("two listeners are at {address}");
+                problems.report(&place, message, "give one of them another port");
+            }
+            Some(other) => {
+                let message = format!("a listener at {address} and one at {other} are in each other's way");
+                problems.report(&place, message, "give one of them another port");
+            }
+            None => taken.push(address),
         }
     }
+}
+
+/// Whether only one of them can be listened at.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || is_everywhere)
 }

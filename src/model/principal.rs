@@ -29,6 +29,9 @@ pub enum TokenRejection {
     WrongParty,
     #[error("the token lacks a required claim, or one is of the wrong type")]
     Claims,
+    /// It says nothing about the token.
+    #[error("the keys of its issuer are not known yet")]
+    NoKeys,
 }
 
 /// Where it is known from what a token is worth.

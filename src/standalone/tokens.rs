@@ -73,7 +73,7 @@ impl TokenVerifier for Tokens {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         match keys {
             Some(keys) => keys.verifier.recall(token, now),
-            None => (Err(TokenRejection::Signature), Source::Check),
+            None => (Err(TokenRejection::NoKeys), Source::Check),
         }
     }
 }

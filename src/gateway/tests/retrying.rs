@@ -72,7 +72,7 @@ async fn what_may_have_been_acted_upon_is_repeated_only_if_that_is_safe() {
 #[tokio::test]
 async fn no_answer_in_time_is_tried_again_where_the_policy_says_so() {
     let silent = Backend::new(|mut wire, _| async move { while wire.read().await.is_some() {} }).await;
-    let timeouts = Timeouts { response: Duration::from_millis(200), ..Timeouts::default() };
+    let timeouts = Timeouts { response: Duration::from_millis(600), ..Timeouts::default() };
     let policy = RoutePolicy { timeouts, ..RoutePolicy::default() };
     assert_eq!(statuses(&policy, silent.address, GET).await, [200, 504]);
     let retries = RetryPolicy { on_status: true, ..RetryPolicy::default() };

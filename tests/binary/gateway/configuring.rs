@@ -166,7 +166,7 @@ fn keys_are_fetched_until_they_are_there() {
     let gateway = TestGateway::of(&guarded(&backend, &format!("http://{free}/jwks.json")));
     let readiness = gateway.asked("/readyz");
     assert_eq!(readiness["obstacles"][0], "the keys of [auth] were not fetched yet");
-    assert_eq!(issuer.get(&gateway, &["orders:read"]).0, 401);
+    assert_eq!(issuer.get(&gateway, &["orders:read"]).0, 503, "it says nothing about the token");
     let _keys = Backend::with_document(issuer.document(), free);
     until(SOON, "the keys", || (gateway.asked("/readyz")["ready"] == true).then_some(()));
     assert_eq!(issuer.get(&gateway, &["orders:read"]).0, 200);
@@ -219,4 +219,17 @@ fn an_address_says_what_it_lacks() {
     let arguments = ["gateway", "--route", "/=http://127.0.0.1:1", "--listen", "9000"];
     let ran = Msctl::new(home.path(), &arguments).run().expect_code(2);
     assert!(ran.stderr.contains("write IP:port, 127.0.0.1:9000 for this machine"), "{}", ran.stderr);
+}
+
+#[test]
+fn listeners_that_are_in_each_others_way_are_found_before_anything_is_bound() {
+    let service = "[[services]]\nname = \"a\"\nendpoints = [\"http://a:1\"]\n[[services.routes]]\npath = \"/\"\naccess = \"public\"\n";
+    let listeners = "[[listeners]]\nlisten = \"127.0.0.1:8080\"\n[[listeners]]\nlisten = \"0.0.0.0:8080\"\n";
+    let ran = check_content(&format!("{listeners}{service}")).expect_code(2);
+    let expected =
+        "gateway.toml:3:1: a listener at 0.0.0.0:8080 and one at 127.0.0.1:8080 are in each other's way";
+    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    let admin = "[[listeners]]\nlisten = \"127.0.0.1:8080\"\n[admin]\nlisten = \"127.0.0.1:8080\"\n";
+    let ran = check_content(&format!("{admin}{service}")).expect_code(2);
+    assert!(ran.stderr.contains("gateway.toml:3:1: two listeners are at 127.0.0.1:8080"), "{}", ran.stderr);
 }
