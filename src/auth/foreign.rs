@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::cache::{Verified, VerifiedTokens};
 use super::claims::{Audience, Parties, Window, parse_scopes};
 use super::verify::{MAX_TOKEN_BYTES, REMEMBERED_TOKENS};
-use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
+use crate::model::principal::{Principal, Source, TokenRejection, TokenVerifier};
 use crate::model::route::Scope;
 
 /// What a token's `typ` may be: an access token (RFC 9068), or nothing in particular.
@@ -83,18 +83,27 @@ impl ForeignVerifier {
             None => None,
         }
     }
-}
 
-impl TokenVerifier for ForeignVerifier {
-    fn verify(&self, token: &str, now: SystemTime) -> Result<Principal, TokenRejection> {
-        if let Some(hit) = self.verified.get(token, now) {
-            return hit.window.check(now).map(|()| hit.principal);
-        }
+    /// Past what is remembered, which an accepted token then is.
+    fn check(&self, token: &str, now: SystemTime) -> Result<Principal, TokenRejection> {
         let claims = self.signed_claims(token)?;
         let window = Window::new(claims.nbf.unwrap_or(0), claims.exp)?;
         let principal = claims.principal(&self.parties, window, now)?;
         self.verified.insert(token, Verified { principal: principal.clone(), window, verified_at: now });
         Ok(principal)
+    }
+}
+
+impl TokenVerifier for ForeignVerifier {
+    fn verify(&self, token: &str, now: SystemTime) -> Result<Principal, TokenRejection> {
+        self.recall(token, now).0
+    }
+
+    fn recall(&self, token: &str, now: SystemTime) -> (Result<Principal, TokenRejection>, Source) {
+        match self.verified.get(token, now) {
+            Some(hit) => (hit.window.check(now).map(|()| hit.principal), Source::Memory),
+            None => (self.check(token, now), Source::Check),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::cache::{Verified, VerifiedTokens};
 use super::claims::{Claims, Parties};
 use super::issue::{Signer, header};
 use super::keys::ALGORITHM;
-use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
+use crate::model::principal::{Principal, Source, TokenRejection, TokenVerifier};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -66,18 +66,27 @@ impl Verifier {
             _ => TokenRejection::Malformed,
         })
     }
-}
 
-impl TokenVerifier for Verifier {
-    fn verify(&self, token: &str, now: SystemTime) -> Result<Principal, TokenRejection> {
-        if let Some(hit) = self.verified.get(token, now) {
-            return hit.window.check(now).map(|()| hit.principal);
-        }
+    /// Past what is remembered, which an accepted token then is.
+    fn check(&self, token: &str, now: SystemTime) -> Result<Principal, TokenRejection> {
         let claims = self.signed_claims(token)?;
         let principal = claims.principal(&self.parties, now)?;
         let verified = Verified { principal: principal.clone(), window: claims.window()?, verified_at: now };
         self.verified.insert(token, verified);
         Ok(principal)
+    }
+}
+
+impl TokenVerifier for Verifier {
+    fn verify(&self, token: &str, now: SystemTime) -> Result<Principal, TokenRejection> {
+        self.recall(token, now).0
+    }
+
+    fn recall(&self, token: &str, now: SystemTime) -> (Result<Principal, TokenRejection>, Source) {
+        match self.verified.get(token, now) {
+            Some(hit) => (hit.window.check(now).map(|()| hit.principal), Source::Memory),
+            None => (self.check(token, now), Source::Check),
+        }
     }
 }
 

@@ -8,6 +8,10 @@ mod file;
 mod line;
 mod queue;
 mod record;
+mod refused;
+mod target;
 
 pub use queue::AccessLog;
 pub(super) use record::{Observer, Record, Recorded, Tries};
+pub(super) use refused::Origin;
+pub use target::AccessLogError;

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
 
 use http::{HeaderMap, StatusCode, Version};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::head_scan::Framing;
 use super::headers::remove_hop_by_hop;
+use super::stall::{self, Pace, Paces};
 
 /// What may wait to be written of informational responses.
 const MOST_NEWS: usize = 16 * 1024;
@@ -33,6 +35,9 @@ pub(super) struct Activity {
     has_news: AtomicBool,
     news: Mutex<News>,
     task: OnceLock<Waker>,
+    /// How the responses come along, and whether one of HTTP/1 does not any more.
+    paces: Paces,
+    stalled: AtomicBool,
     /// Cancelled when the connection shall end once it can do so without harm.
     end: CancellationToken,
 }
@@ -48,6 +53,7 @@ struct News {
 #[derive(Debug)]
 pub(super) struct Busy {
     activity: Arc<Activity>,
+    pace: Arc<Pace>,
     answered: bool,
 }
 
@@ -57,6 +63,10 @@ const TOLERATED: u64 = 100;
 impl Busy {
     pub(super) fn is_answered(&mut self) {
         self.answered = true;
+    }
+
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
     }
 }
 
@@ -74,6 +84,8 @@ impl Activity {
             has_news: AtomicBool::new(false),
             news: Mutex::default(),
             task: OnceLock::new(),
+            paces: Paces::default(),
+            stalled: AtomicBool::new(false),
             end,
         }
     }
@@ -81,7 +93,7 @@ impl Activity {
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.begun.fetch_add(1, Ordering::AcqRel);
-        Busy { activity: Arc::clone(self), answered: false }
+        Busy { activity: Arc::clone(self), pace: stall::pace(&self.paces), answered: false }
     }
 
     /// Whether the client asks for things only to give most of them up (CVE-2023-44487): each costs an
@@ -90,6 +102,23 @@ impl Activity {
     pub(super) fn is_abused(&self) -> bool {
         let abandoned = self.abandoned.load(Ordering::Acquire);
         abandoned > TOLERATED && abandoned > self.begun() / 2
+    }
+
+    pub(super) fn paces(&self) -> &Paces {
+        &self.paces
+    }
+
+    /// Ends what the client has stopped taking.
+    pub(super) fn sweep(&self, now: Instant) {
+        self.paces.sweep(now, || {
+            self.stalled.store(true, Ordering::Release);
+            self.task.get().inspect(|task| task.wake_by_ref());
+        });
+    }
+
+    /// Whether the client takes nothing of a response that the connection itself carries.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Acquire)
     }
 
     /// How many requests ever began.

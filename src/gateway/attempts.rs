@@ -26,7 +26,8 @@ use super::policy::retry::{self, Asked, Decision, Failed, Failure, RequestBody a
 use super::problem::Problem;
 use super::proxied_body::OnDeadline;
 use super::proxy::{Answered, Gateway};
-use super::table::{Preference, RouteTable, Service};
+use super::service::{Preference, Service};
+use super::table::RouteTable;
 use super::trace_context::TraceContext;
 use super::upload::{self, RequestBody, UploadState};
 use super::upstream::{Lease, Upstream};
@@ -66,9 +67,8 @@ impl Gateway {
         request: Box<Request<Incoming>>,
         record: &mut Record,
     ) -> Result<Answered, Problem> {
-        let call = grpc::Call::of(request.headers());
-        let on_deadline = OnDeadline::of(call.as_ref());
-        let (mut request, mut watched) = self.watched(asking, request, call.as_ref());
+        let on_deadline = OnDeadline::of(record.call());
+        let (mut request, mut watched) = self.watched(asking, request, record.call());
         record.uploads(watched.upload.as_ref());
         let (mut tried, mut number) = (Tried::NOBODY, 1);
         let mut _retry: Option<Retry<'_>> = None;
@@ -292,6 +292,7 @@ fn problem_of(error: &ExchangeError, service: &ServiceName, policy: &RoutePolicy
             Problem::BodyTooLarge { limit: policy.max_body.bytes() }
         }
         ExchangeError::Upload(UploadState::WaitsForClient) => Problem::BodyLate,
+        ExchangeError::Upload(UploadState::Malformed) => Problem::BodyMalformed,
         ExchangeError::Upload(_) => Problem::BodyBroken,
     }
 }

@@ -11,6 +11,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 use super::gzip::Gzipped;
 use super::proxied_body::ProxiedBody;
+use super::stall::Bounds;
+use crate::model::traffic::Timeouts;
 
 /// Whatever made a body end early. It goes to the access log; the client sees the connection end.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -42,6 +44,17 @@ impl Body {
         B::Error: Into<BodyError>,
     {
         Self(Kind::Embedded(body.map_err(Into::into).boxed_unsync()))
+    }
+
+    /// How long its client may take.
+    pub(super) fn bounds(&self) -> Bounds {
+        match &self.0 {
+            Kind::Proxied(body) => body.bounds(),
+            Kind::Gzipped(body) => body.bounds(),
+            Kind::Empty | Kind::Full(_) | Kind::Embedded(_) => {
+                Bounds { idle: Timeouts::default().idle, deadline: None }
+            }
+        }
     }
 
     pub(super) fn gzipped(body: Gzipped) -> Self {

@@ -20,6 +20,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::access_log::Origin;
 pub(super) use super::activity::{Activity, Busy};
 use super::client_stream::ClientStream;
 use super::connections::Place;
@@ -33,6 +34,7 @@ pub(super) struct ClientIo {
     stream: ClientStream,
     activity: Arc<Activity>,
     limits: Arc<Limits>,
+    origin: Origin,
     /// Of `activity`, when the current wait began.
     begun: u64,
     wait: Wait,
@@ -40,6 +42,8 @@ pub(super) struct ClientIo {
     timer: Pin<Box<Sleep>>,
     own: Own,
     farewell: Farewell,
+    /// The client has taken nothing of what was last written.
+    blocked: bool,
     /// Held for as long as the socket is open, tunnels included.
     _place: Place,
 }
@@ -80,6 +84,7 @@ impl ClientIo {
         stream: ClientStream,
         activity: Arc<Activity>,
         limits: Arc<Limits>,
+        origin: Origin,
         place: Place,
     ) -> Self {
         // The very first head has to come as soon as any other.
@@ -89,12 +94,14 @@ impl ClientIo {
             stream,
             activity,
             limits,
+            origin,
             begun: 0,
             wait: Wait::Head { since },
             scan: HeadScan::default(),
             timer,
             own: Own::default(),
             farewell: Farewell::NotYet,
+            blocked: false,
             _place: place,
         }
     }
@@ -155,6 +162,28 @@ impl ClientIo {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
+    /// Whoever takes nothing of what is left of the last answer is waited for no longer than whoever says
+    /// nothing. While requests are open, the waits are theirs.
+    fn poll_blocked<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_pending() {
+            self.blocked = true;
+            if self.awaits_client() {
+                ready!(self.poll_timer(context))?;
+            }
+            return Poll::Pending;
+        }
+        if std::mem::take(&mut self.blocked)
+            && let Wait::Rest { since } = &mut self.wait
+        {
+            *since = Instant::now();
+        }
+        written
+    }
+
     fn poll_own(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.own.written < self.own.bytes.len() {
             let rest = &self.own.bytes[self.own.written..];
@@ -173,11 +202,16 @@ impl ClientIo {
     /// Puts a document in the place of hyper's own answer to what it takes for no request. What is
     /// ready is how many of its bytes that stands for, if it is one.
     fn poll_refusal(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.activity.is_stalled() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         let nothing_waits = self.own.bytes.is_empty();
         if nothing_waits && malformed::is_refusal(bytes) && self.is_without_request() {
             let bytes_of_hyper = bytes.len();
-            let bytes = malformed::in_place_of(bytes, &self.scan, &self.limits);
-            self.own = Own { bytes, written: 0, stands_for: bytes_of_hyper };
+            let (problem, id) = malformed::in_place_of(bytes, &self.scan, &self.limits);
+            self.origin.refuses(&problem, &id);
+            self.own =
+                Own { bytes: malformed::answer(&problem, &id), written: 0, stands_for: bytes_of_hyper };
         }
         ready!(self.poll_own(context))?;
         Poll::Ready(Ok(std::mem::take(&mut self.own.stands_for)))
@@ -226,6 +260,9 @@ impl AsyncRead for ClientIo {
         if self.activity.is_abused() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        if self.activity.is_stalled() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         self.activity.is_served_by(context.waker());
         let awaits_client = self.awaits_client();
         let before = buffer.filled().len();
@@ -244,7 +281,10 @@ impl AsyncWrite for ClientIo {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match ready!(self.poll_refusal(context, bytes))? {
-            0 => Pin::new(&mut self.stream).poll_write(context, bytes),
+            0 => {
+                let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+                self.poll_blocked(context, written)
+            }
             instead => Poll::Ready(Ok(instead)),
         }
     }
@@ -258,7 +298,8 @@ impl AsyncWrite for ClientIo {
             context.waker().wake_by_ref();
             ready!(self.poll_own(context))?;
         }
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.poll_blocked(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -294,7 +335,10 @@ impl AsyncWrite for ClientIo {
             _ => &[][..],
         };
         match ready!(self.poll_refusal(context, only))? {
-            0 => Pin::new(&mut self.stream).poll_write_vectored(context, slices),
+            0 => {
+                let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+                self.poll_blocked(context, written)
+            }
             instead => Poll::Ready(Ok(instead)),
         }
     }

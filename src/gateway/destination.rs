@@ -13,7 +13,8 @@ use super::door::{Door, Embedded, EmbeddedService};
 use super::metrics::RouteStats;
 use super::problem::Problem;
 use super::routes::{Resolution, Rule, Witness};
-use super::table::{Host, RouteTable, Service};
+use super::service::Service;
+use super::table::{Host, RouteTable};
 use crate::model::name::ServiceName;
 use crate::model::traffic::RoutePolicy;
 

@@ -203,7 +203,9 @@ impl Watched {
     /// A connection that broke because of the client's body is no fault of the instance.
     fn blame(&self, error: hyper::Error) -> ExchangeError {
         match self.upload.as_ref().map(|upload| upload.state()) {
-            Some(state @ (UploadState::TooLarge | UploadState::Failed)) => ExchangeError::Upload(state),
+            Some(state @ (UploadState::TooLarge | UploadState::Failed | UploadState::Malformed)) => {
+                ExchangeError::Upload(state)
+            }
             _ => ExchangeError::Broken(error),
         }
     }

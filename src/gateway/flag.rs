@@ -7,7 +7,7 @@
 //! | `UA` | no token, a bad one, a missing scope, or a call that is not declared | 401, 403 |
 //! | `DPE` | the client's message is malformed or ambiguous | 400, 405, 501 |
 //! | `TL` | its body, its path or its header fields are too long | 413, 414, 431 |
-//! | `SI` | its body stopped coming | 408 |
+//! | `SI` | its body stopped coming, or it stopped taking the answer | 408, or the status it saw |
 //! | `DC` | the client went away, before or while it was answered | 499, or the status it saw |
 //! | `UH` | the service has no instance that takes requests | 503 |
 //! | `UF` | the instance could not be reached | 502 |
@@ -18,8 +18,6 @@
 //! | `RL` | the route's rate limit | 429 |
 //! | `UO` | the service has as many open requests as it may have | 503 |
 //! | `CB` | the service's circuit breaker is open | 503 |
-//! | `OM` | the gateway has more to do than it can | 503 |
-//! | `DR` | the gateway is stopping | 503 |
 //! | `LD` | the request has come through here too often | 508 |
 //! | `IN` | a fault of the gateway's own | 500 |
 
@@ -43,15 +41,13 @@ pub(super) enum Flag {
     RateLimited,
     Overflow,
     BreakerOpen,
-    Overloaded,
-    Draining,
     Loop,
     Internal,
 }
 
 impl Flag {
     /// In the order of their numbers.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::NoRoute,
         Self::Unauthorised,
         Self::Malformed,
@@ -67,8 +63,6 @@ impl Flag {
         Self::RateLimited,
         Self::Overflow,
         Self::BreakerOpen,
-        Self::Overloaded,
-        Self::Draining,
         Self::Loop,
         Self::Internal,
     ];
@@ -92,6 +86,7 @@ impl Flag {
             | Problem::PathAmbiguous
             | Problem::Connect
             | Problem::Trace
+            | Problem::BodyMalformed
             | Problem::Misdirected => Self::Malformed,
             Problem::UriTooLong { .. } | Problem::HeadersTooLarge { .. } | Problem::BodyTooLarge { .. } => {
                 Self::TooLarge
@@ -106,8 +101,6 @@ impl Flag {
             Problem::RateLimited(_) => Self::RateLimited,
             Problem::ConcurrencyFull { .. } => Self::Overflow,
             Problem::BreakerOpen { .. } => Self::BreakerOpen,
-            Problem::Overloaded => Self::Overloaded,
-            Problem::Draining => Self::Draining,
             Problem::Loop => Self::Loop,
             Problem::Internal => Self::Internal,
         }
@@ -130,8 +123,6 @@ impl Flag {
             Self::RateLimited => "RL",
             Self::Overflow => "UO",
             Self::BreakerOpen => "CB",
-            Self::Overloaded => "OM",
-            Self::Draining => "DR",
             Self::Loop => "LD",
             Self::Internal => "IN",
         }
@@ -167,6 +158,7 @@ mod tests {
         check(&Problem::BodyTooLarge { limit: 1 }, "TL");
         check(&Problem::BodyLate, "SI");
         check(&Problem::BodyBroken, "DC");
+        check(&Problem::BodyMalformed, "DPE");
         check(&Problem::NoneReady { service: service(), state: String::new() }, "UH");
         check(&Problem::Unreachable { service: service() }, "UF");
         check(&Problem::BadAnswer { service: service() }, "UR");

@@ -1,13 +1,17 @@
 //! gRPC over HTTP/2, as far as a proxy has to know it: which requests are calls, how long they may
 //! take, and how a call that failed is answered.
 //!
+//! A call has time-outs of its own, so what is one is not for its content type alone to say: anybody
+//! could claim it. It is a POST by HTTP/2, and where it goes HTTP/2 is spoken, too. gRPC-Web, which
+//! comes by any version, is only answered in its own way.
+//!
 //! Nothing here reads messages; they are streamed like any other body. The rules are those of the
 //! gRPC project's "gRPC over HTTP2".
 
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 
 use super::body::Body;
 use super::problem::Problem;
@@ -53,10 +57,16 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
+        let headers = request.headers();
         let content_type = headers.get(CONTENT_TYPE)?;
         let rest = content_type.as_bytes().strip_prefix(b"application/grpc")?;
-        matches!(rest.first(), None | Some(b'+' | b';' | b'-')).then(|| Self {
+        let is_call = request.method() == Method::POST
+            && match rest.first() {
+                None | Some(b'+' | b';') => request.version() == Version::HTTP_2,
+                Some(other) => *other == b'-',
+            };
+        is_call.then(|| Self {
             content_type: content_type.clone(),
             timeout: headers.get(GRPC_TIMEOUT).and_then(|value| timeout(value.as_bytes())),
         })
@@ -160,9 +170,7 @@ mod tests {
 
     #[test]
     fn a_call_is_known_by_its_content_type() {
-        let call = |content_type: &str| {
-            Call::of(&HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]))
-        };
+        let call = |content_type: &str| Call::of(&request(Version::HTTP_2, Method::POST, content_type));
         for yes in ["application/grpc", "application/grpc+proto", "application/grpc;x=y"] {
             assert!(call(yes).is_some_and(|call| call.reads_trailers()), "{yes}");
         }
@@ -170,7 +178,27 @@ mod tests {
         for no in ["application/grpcx", "application/json", "text/application/grpc"] {
             assert!(call(no).is_none(), "{no}");
         }
-        assert!(Call::of(&HeaderMap::new()).is_none());
+        assert!(Call::of(&Request::post("/").body(()).unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_call_is_a_post_by_http_2_except_on_the_web() {
+        for (version, method, content_type, is_call) in [
+            (Version::HTTP_2, Method::POST, "application/grpc", true),
+            (Version::HTTP_2, Method::GET, "application/grpc", false),
+            (Version::HTTP_11, Method::POST, "application/grpc", false),
+            (Version::HTTP_10, Method::POST, "application/grpc+proto", false),
+            (Version::HTTP_11, Method::POST, "application/grpc-web", true),
+            (Version::HTTP_11, Method::GET, "application/grpc-web", false),
+        ] {
+            let request = request(version, method, content_type);
+            assert_eq!(Call::of(&request).is_some(), is_call, "{request:?}");
+        }
+    }
+
+    fn request(version: Version, method: Method, content_type: &str) -> Request<()> {
+        let request = Request::builder().version(version).method(method);
+        request.header(CONTENT_TYPE, content_type).body(()).unwrap()
     }
 
     #[test]

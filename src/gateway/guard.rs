@@ -1,4 +1,5 @@
-//! Who calls, and whether the route is open to them. Pure, but for the verifier it is given.
+//! Who calls, and whether the route is open to them. Pure, but for the verifier and the counters it is
+//! given.
 
 use std::time::SystemTime;
 
@@ -6,6 +7,7 @@ use http::HeaderMap;
 
 use super::credential::Credential;
 use super::headers::X_SERVICE_TOKEN;
+use super::metrics::TokenStats;
 use super::problem::Problem;
 use crate::model::name::ServiceName;
 use crate::model::principal::{Principal, TokenRejection, TokenVerifier};
@@ -14,14 +16,29 @@ use crate::model::route::{Access, Scope};
 /// What the subject of a service's own token begins with.
 const SERVICE_SUBJECT: &str = "service:";
 
+/// Looks at tokens, and counts what comes of it.
+#[derive(Clone, Copy)]
+pub(super) struct Tokens<'g> {
+    pub(super) verifier: &'g dyn TokenVerifier,
+    pub(super) stats: &'g TokenStats,
+}
+
+impl Tokens<'_> {
+    fn verify(self, token: &str) -> Result<Principal, Problem> {
+        let (found, source) = self.verifier.recall(token, SystemTime::now());
+        self.stats.count(found.is_ok(), source);
+        found.map_err(Problem::TokenRejected)
+    }
+}
+
 /// The caller of a route, if it is open to them. On a public route a token is optional, and one
 /// that is not accepted makes the caller nobody.
 pub(super) fn admit(
     access: &Access,
     credential: Credential<'_>,
-    verifier: &dyn TokenVerifier,
+    tokens: Tokens<'_>,
 ) -> Result<Option<Principal>, Problem> {
-    let proven = verify(credential, verifier).and_then(refuse_services);
+    let proven = verify(credential, tokens).and_then(refuse_services);
     let needed = match access {
         Access::Public => return Ok(proven.unwrap_or(None)),
         Access::Authenticated => None,
@@ -48,27 +65,22 @@ fn refuse_services(principal: Option<Principal>) -> Result<Option<Principal>, Pr
 }
 
 /// The caller, or nobody without a token.
-pub(super) fn verify(
-    credential: Credential<'_>,
-    verifier: &dyn TokenVerifier,
-) -> Result<Option<Principal>, Problem> {
+pub(super) fn verify(credential: Credential<'_>, tokens: Tokens<'_>) -> Result<Option<Principal>, Problem> {
     match credential {
         Credential::None => Ok(None),
         Credential::Several => Err(Problem::TokensSeveral),
-        Credential::Token(token) => {
-            verifier.verify(token, SystemTime::now()).map(Some).map_err(Problem::TokenRejected)
-        }
+        Credential::Token(token) => tokens.verify(token).map(Some),
     }
 }
 
 /// The service that a service token was issued to.
 pub(super) fn service_of_token(
     headers: &HeaderMap,
-    verifier: &dyn TokenVerifier,
+    tokens: Tokens<'_>,
 ) -> Result<Option<ServiceName>, Problem> {
     let Some(token) = headers.get(X_SERVICE_TOKEN) else { return Ok(None) };
     let token = token.to_str().map_err(|_| Problem::TokenRejected(TokenRejection::Malformed))?;
-    let principal = verifier.verify(token, SystemTime::now()).map_err(Problem::TokenRejected)?;
+    let principal = tokens.verify(token)?;
     let name = principal.subject.strip_prefix(SERVICE_SUBJECT).and_then(|name| name.parse().ok());
     name.map(Some).ok_or(Problem::TokenRejected(TokenRejection::Claims))
 }
@@ -98,7 +110,8 @@ mod tests {
     }
 
     fn check_admission(access: &Access, credential: Credential<'_>, expected: &str) {
-        let found = match admit(access, credential, &Plain) {
+        let tokens = Tokens { verifier: &Plain, stats: &TokenStats::default() };
+        let found = match admit(access, credential, tokens) {
             Ok(principal) => principal.map_or("anybody".to_owned(), |p| p.subject),
             Err(problem) => problem.code().to_owned(),
         };

@@ -29,11 +29,13 @@ pub struct Limits {
     pub linger_bytes: usize,
     /// From a connection's first moment to the end of its TLS handshake.
     pub tls_handshake: Duration,
+    /// How often it is looked for clients that do not take what they have asked for.
+    pub sweep: Duration,
     /// How many TLS handshakes may be under way at once.
     pub handshakes: usize,
     /// How long an unused upstream connection is kept: less than the 5 s of node and uvicorn.
     pub pool_idle: Duration,
-    /// How many unused connections are kept for each instance.
+    /// How many unused connections are kept for each instance, by all workers together.
     pub pool_size: usize,
     /// How long a request whose instance was just withdrawn waits for the table without it.
     pub table_wait: Duration,
@@ -55,6 +57,7 @@ impl Default for Limits {
             requests_per_connection: 10_000,
             linger: Duration::from_secs(5),
             linger_bytes: 16 * 1024 * 1024,
+            sweep: Duration::from_secs(5),
             tls_handshake: Duration::from_secs(10),
             handshakes: 256,
             pool_idle: Duration::from_secs(4),

@@ -1,7 +1,7 @@
 //! The answer to what hyper takes for no request. Its own is empty, since it knows nothing of
 //! problem documents; one of ours goes out in its place.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::head_scan::HeadScan;
 use super::headers::X_REQUEST_ID;
@@ -22,9 +22,9 @@ pub(super) fn is_refusal(bytes: &[u8]) -> bool {
         && !contains(bytes, b"\r\nx-request-id:")
 }
 
-/// hyper says 431 whenever its buffer is full, but a request line that fills it is a target too long
+/// What to say instead, and by which id. hyper says 431 whenever its buffer is full, but a request line that fills it is a target too long
 /// (RFC 9112, section 3).
-pub(super) fn in_place_of(bytes: &[u8], scan: &HeadScan, limits: &Limits) -> Vec<u8> {
+pub(super) fn in_place_of(bytes: &[u8], scan: &HeadScan, limits: &Limits) -> (Problem, HeaderValue) {
     let problem = match status(bytes) {
         Some(StatusCode::URI_TOO_LONG) => Problem::UriTooLong { limit: limits.uri },
         Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) if scan.is_in_request_line() => {
@@ -35,9 +35,12 @@ pub(super) fn in_place_of(bytes: &[u8], scan: &HeadScan, limits: &Limits) -> Vec
         }
         _ => Problem::Malformed,
     };
-    let id = request_id::choose(None, Trust::Nobody);
+    (problem, request_id::choose(None, Trust::Nobody))
+}
+
+/// The whole answer, head and document.
+pub(super) fn answer(problem: &Problem, id: &HeaderValue) -> Vec<u8> {
     let id_text = id.to_str().unwrap_or_default();
-    tracing::info!(target: "access", request_id = id_text, status = problem.status().as_u16(), code = problem.code());
     let document = problem.document(id_text);
     let status = problem.status();
     let reason = status.canonical_reason().unwrap_or_default();
@@ -94,12 +97,9 @@ mod tests {
     fn the_answer_is_a_document_with_the_status_and_the_length_that_it_has() {
         for (status, code) in [(400, "request_malformed"), (414, "uri_too_long"), (431, "headers_too_large")]
         {
-            let answer = in_place_of(
-                format!("HTTP/1.1 {status} X\r\n").as_bytes(),
-                &HeadScan::default(),
-                &Limits::default(),
-            );
-            let answer = String::from_utf8(answer).unwrap();
+            let refusal = format!("HTTP/1.1 {status} X\r\n");
+            let (problem, id) = in_place_of(refusal.as_bytes(), &HeadScan::default(), &Limits::default());
+            let answer = String::from_utf8(super::answer(&problem, &id)).unwrap();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");

@@ -11,7 +11,9 @@ mod render;
 mod text;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 
@@ -24,6 +26,7 @@ use super::connections::Connections;
 use super::table::RouteTable;
 use super::upstream::Upstream;
 use crate::model::histogram::Durations;
+use crate::model::principal::Source;
 
 /// The service name under which requests to the platform's own handlers are counted. No service
 /// can have it.
@@ -42,8 +45,8 @@ pub struct Metrics {
     pub(super) generation: Gauge,
     /// Configurations that were refused, so that the one before stayed.
     pub(super) refused_configurations: Counter,
-    /// When each certificate ends, in seconds since 1970, by the names it is for.
-    certificates: Mutex<BTreeMap<String, i64>>,
+    /// When the certificate of each listener ends.
+    certificates: Mutex<BTreeMap<SocketAddr, SystemTime>>,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +75,17 @@ pub(super) struct TokenStats {
     /// Of these, found among those that were verified before.
     pub(super) cache_hits: Counter,
     pub(super) cache_misses: Counter,
+}
+
+impl TokenStats {
+    pub(super) fn count(&self, is_accepted: bool, source: Source) {
+        let result = if is_accepted { &self.accepted } else { &self.rejected };
+        result.increment();
+        match source {
+            Source::Memory => self.cache_hits.increment(),
+            Source::Check => self.cache_misses.increment(),
+        }
+    }
 }
 
 /// What can be seen of a gateway from outside, without being able to serve by it.
@@ -175,9 +189,14 @@ impl Metrics {
         &self.embedded
     }
 
-    /// Until when a certificate is good, in seconds since 1970. Replaces what was said of it before.
-    pub fn certificate(&self, names: &str, ends: i64) {
-        lock(&self.certificates).insert(names.to_owned(), ends);
+    /// Until when the certificate is good that is presented by the listener at this address. `None`: by
+    /// none any more.
+    pub fn certificate(&self, listener: SocketAddr, ends: Option<SystemTime>) {
+        let mut certificates = lock(&self.certificates);
+        match ends {
+            Some(ends) => certificates.insert(listener, ends),
+            None => certificates.remove(&listener),
+        };
     }
 
     /// Every route that was ever asked for or is there to be.
@@ -218,7 +237,7 @@ impl Metrics {
         lock(&self.places).instances.iter().filter_map(Weak::upgrade).collect()
     }
 
-    fn certificates(&self) -> BTreeMap<String, i64> {
+    fn certificates(&self) -> BTreeMap<SocketAddr, SystemTime> {
         lock(&self.certificates).clone()
     }
 }

@@ -18,16 +18,13 @@ pub mod explain;
 pub mod limits;
 pub mod listen;
 pub mod metrics;
+pub mod path; // for the fuzz targets
 pub mod server;
 mod session;
 pub mod site;
 pub mod table;
 pub mod tls;
 pub mod upstream;
-
-pub mod path;
-pub mod policy;
-pub mod routes;
 
 mod activity;
 mod attempts;
@@ -39,6 +36,7 @@ mod connection;
 mod connections;
 mod cors;
 mod credential;
+mod descriptors;
 mod destination;
 mod error_page;
 mod exchange;
@@ -56,6 +54,7 @@ mod message;
 mod outgoing_head;
 mod parting;
 mod patience;
+mod policy;
 mod pool;
 mod problem;
 mod proxied_body;
@@ -64,7 +63,10 @@ mod rate_headers;
 mod redirect;
 mod refusal;
 mod request_id;
+mod routes;
+mod service;
 mod service_state;
+mod stall;
 mod throttle;
 mod to_tls;
 mod trace_context;
@@ -79,7 +81,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-pub use access_log::AccessLog;
+pub use access_log::{AccessLog, AccessLogError};
 pub use body::Body;
 pub use connections::ConnectionCounts;
 pub use door::{Door, Embedded, EmbeddedService, Listener};

@@ -27,7 +27,7 @@ pub(super) struct Patience {
 
 impl Patience {
     /// A gRPC call may begin with a long silence on either side; what it may take altogether is for
-    /// its caller to say.
+    /// its caller to say. One on the web may not.
     pub(super) fn of(
         policy: &RoutePolicy,
         limits: &Limits,
@@ -36,7 +36,7 @@ impl Patience {
     ) -> Self {
         let timeouts = &policy.timeouts;
         let idle = timeouts.idle;
-        match call {
+        match call.filter(|call| call.reads_trailers()) {
             None => Self {
                 began,
                 head: timeouts.response / policy.retries.tries_of_late(),
@@ -114,10 +114,11 @@ mod tests {
     fn a_call_says_how_long_it_may_take_and_the_route_how_long_at_most() {
         let (policy, limits, now) = (RoutePolicy::default(), Limits::default(), Instant::now());
         let deadline = |timeout: Option<&str>| {
-            let mut headers = HeaderMap::new();
+            let mut request = http::Request::post("/").version(http::Version::HTTP_2).body(()).unwrap();
+            let headers = request.headers_mut();
             headers.insert("content-type", "application/grpc".parse().unwrap());
             timeout.map(|timeout| headers.insert("grpc-timeout", timeout.parse().unwrap()));
-            let call = grpc::Call::of(&headers).unwrap();
+            let call = grpc::Call::of(&request).unwrap();
             Patience::of(&policy, &limits, Some(&call), now).deadline.map(|deadline| deadline - now)
         };
         assert_eq!(deadline(None), None);

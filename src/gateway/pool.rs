@@ -7,12 +7,13 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Age, ConnectError, Connection, Sender, Shared, open_http1};
 use super::limits::Limits;
@@ -20,14 +21,17 @@ use super::patience::LazyTimer;
 use super::upload::RequestBody;
 use crate::model::traffic::UpstreamProtocol;
 
-/// How many shared connections an instance has at most; where all are full, requests wait in them.
+/// How many shared connections each worker has to an instance at most; where all are full, requests
+/// wait in them.
 const SHARED: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Pool {
     address: SocketAddr,
     limits: Arc<Limits>,
-    kept: Mutex<Kept>,
+    /// How many may be idle.
+    room: usize,
+    kept: Arc<Mutex<Kept>>,
     /// Held by whoever opens a shared connection.
     opening: tokio::sync::Mutex<()>,
 }
@@ -40,12 +44,15 @@ struct Kept {
     shared: Vec<Arc<Shared>>,
     /// Everything that must end with the instance: connections and tunnels.
     tasks: Vec<AbortHandle>,
+    /// Whether something looks after what is idle for too long.
+    is_swept: bool,
     closed: bool,
 }
 
 impl Pool {
-    pub(super) fn new(address: SocketAddr, limits: Arc<Limits>) -> Self {
-        Self { address, limits, kept: Mutex::default(), opening: tokio::sync::Mutex::default() }
+    pub(super) fn new(address: SocketAddr, limits: Arc<Limits>, room: usize) -> Self {
+        let (kept, opening) = (Arc::default(), tokio::sync::Mutex::default());
+        Self { address, limits, room, kept, opening }
     }
 
     /// A kept connection if there is one that still lives, else a new one.
@@ -73,8 +80,16 @@ impl Pool {
     }
 
     pub(super) fn give_back(&self, connection: Connection) {
-        if let Sender::Http1(sender) = connection.sender {
-            self.lock().put((sender, connection.timer), &self.limits);
+        let Sender::Http1(sender) = connection.sender else { return };
+        let mut kept = self.lock();
+        kept.put((sender, connection.timer), self.limits.pool_idle, self.room);
+        if kept.is_swept || kept.idle.is_empty() {
+            return;
+        }
+        // What nobody asks for any more would be kept for ever. Outside of a runtime all of it is over.
+        if let Ok(runtime) = Handle::try_current() {
+            kept.is_swept = true;
+            runtime.spawn(sweep(Arc::downgrade(&self.kept), self.limits.pool_idle));
         }
     }
 
@@ -140,7 +155,25 @@ impl Pool {
 
     /// No code that holds this lock can leave its data half changed.
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
+    }
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Closes what was idle for too long, until nothing is idle.
+async fn sweep(kept: Weak<Mutex<Kept>>, idle_for: Duration) {
+    loop {
+        sleep(idle_for).await;
+        let Some(kept) = kept.upgrade() else { return };
+        let mut kept = lock(&kept);
+        kept.expire(idle_for);
+        if kept.idle.is_empty() {
+            kept.is_swept = false;
+            return;
+        }
     }
 }
 
@@ -154,12 +187,12 @@ async fn is_usable(sender: &mut SendRequest<RequestBody>, patience: Duration) ->
 }
 
 impl Kept {
-    fn put(&mut self, connection: Http1, limits: &Limits) {
-        self.expire(limits.pool_idle);
+    fn put(&mut self, connection: Http1, idle_for: Duration, room: usize) {
+        self.expire(idle_for);
         if self.closed || connection.0.is_closed() {
             return;
         }
-        if self.idle.len() >= limits.pool_size {
+        if self.idle.len() >= room {
             self.idle.pop_front();
         }
         self.idle.push_back((Instant::now(), connection));

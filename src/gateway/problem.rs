@@ -14,7 +14,6 @@ use crate::model::name::ServiceName;
 use crate::model::principal::TokenRejection;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[allow(dead_code, reason = "the phases that limit, shed and drain make the rest of them")]
 pub(super) enum Problem {
     #[error("the request is not well-formed HTTP")]
     Malformed,
@@ -43,6 +42,8 @@ pub(super) enum Problem {
     BodyTooLarge { limit: u64 },
     #[error("the request body ended before its end")]
     BodyBroken,
+    #[error("the request body is not well-formed: a chunk does not say how long it is")]
+    BodyMalformed,
     #[error("the request body stopped coming")]
     BodyLate,
     #[error("a token is needed")]
@@ -81,10 +82,6 @@ pub(super) enum Problem {
     ConcurrencyFull { service: ServiceName },
     #[error("{service} has failed too often and is left alone for a moment")]
     BreakerOpen { service: ServiceName, retry_after: Duration },
-    #[error("the gateway has more to do than it can")]
-    Overloaded,
-    #[error("the gateway is stopping")]
-    Draining,
     #[error("the request has come through this gateway too often")]
     Loop,
     #[error("this connection is not for that host")]
@@ -102,7 +99,8 @@ impl Problem {
             | Self::Host(_)
             | Self::Path(_)
             | Self::PathAmbiguous
-            | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            | Self::BodyBroken
+            | Self::BodyMalformed => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::Trace | Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
@@ -115,11 +113,9 @@ impl Problem {
             | Self::CallerContradicts { .. }
             | Self::CallNotDeclared { .. } => StatusCode::FORBIDDEN,
             Self::NoRoute | Self::NoHost => StatusCode::NOT_FOUND,
-            Self::NoneReady { .. }
-            | Self::ConcurrencyFull { .. }
-            | Self::BreakerOpen { .. }
-            | Self::Overloaded
-            | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoneReady { .. } | Self::ConcurrencyFull { .. } | Self::BreakerOpen { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Unreachable { .. } | Self::BadAnswer { .. } => StatusCode::BAD_GATEWAY,
             Self::AnswerLate { .. } | Self::TotalLate { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -144,6 +140,7 @@ impl Problem {
             Self::HeadersTooLarge { .. } => "headers_too_large",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyBroken => "body_incomplete",
+            Self::BodyMalformed => "body_malformed",
             Self::BodyLate => "body_timeout",
             Self::TokenMissing => "token_missing",
             Self::TokenRejected(_) => "token_rejected",
@@ -161,8 +158,6 @@ impl Problem {
             Self::RateLimited(_) => "rate_limited",
             Self::ConcurrencyFull { .. } => "too_many_in_flight",
             Self::BreakerOpen { .. } => "circuit_open",
-            Self::Overloaded => "gateway_overloaded",
-            Self::Draining => "gateway_stopping",
             Self::Loop => "loop_detected",
             Self::Misdirected => "misdirected",
             Self::Internal => "internal",
@@ -180,8 +175,6 @@ impl Problem {
                 | Self::RateLimited(_)
                 | Self::ConcurrencyFull { .. }
                 | Self::BreakerOpen { .. }
-                | Self::Overloaded
-                | Self::Draining
                 | Self::Misdirected
         )
     }
@@ -194,16 +187,13 @@ impl Problem {
                 Verdict::Admitted => None,
             },
             Self::BreakerOpen { retry_after, .. } => Some(*retry_after),
-            Self::NoneReady { .. } | Self::ConcurrencyFull { .. } | Self::Overloaded | Self::Draining => {
-                Some(Duration::from_secs(1))
-            }
+            Self::NoneReady { .. } | Self::ConcurrencyFull { .. } => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
 
-    /// Whether nothing that follows on the connection can be trusted, or nothing shall follow.
+    /// Whether nothing that follows on the connection can be trusted.
     pub(super) fn ends_connection(&self) -> bool {
-        matches!(self, Self::BodyTooLarge { .. } | Self::BodyLate | Self::Draining)
-            || self.status() == StatusCode::BAD_REQUEST
+        matches!(self, Self::BodyTooLarge { .. } | Self::BodyLate) || self.status() == StatusCode::BAD_REQUEST
     }
 }

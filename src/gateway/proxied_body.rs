@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::exchange::Watched;
 use super::grpc;
+use super::stall::Bounds;
 use super::upload::is_cut;
 use super::upstream::Lease;
 
@@ -89,6 +90,12 @@ impl ProxiedBody {
             watched,
             lease,
         })
+    }
+
+    /// How long its client may take.
+    pub(super) fn bounds(&self) -> Bounds {
+        let patience = &self.watched.patience;
+        Bounds { idle: patience.idle, deadline: patience.deadline }
     }
 
     fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {

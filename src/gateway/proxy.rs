@@ -35,8 +35,9 @@ use super::proxied_body::{OnDeadline, ProxiedBody};
 use super::rate_headers;
 use super::redirect;
 use super::request_id::{self, Trust};
+use super::service::Service;
 use super::session::Session;
-use super::table::{RouteTable, Service};
+use super::table::RouteTable;
 use super::throttle::{self, Asker, Known};
 use super::tunnel::{self, Wanted};
 use super::upstream::Lease;
@@ -196,11 +197,10 @@ impl Gateway {
         record.has_id(&id);
         let wants = Wants::of(request.headers());
         let mut finish = Finish::default();
-        let call = grpc::Call::of(request.headers());
         let answer = self.answer(session, remote, request, &id, &mut record, &mut finish).await;
         let response = answer.unwrap_or_else(|problem| {
             record.fails_with(&problem);
-            match &call {
+            match record.call() {
                 Some(call) => grpc::response(&problem, call),
                 None => problem.response(&id, wants),
             }
@@ -297,7 +297,7 @@ impl Gateway {
         if credential::is_from_a_browser(headers) {
             return Err(Problem::CallerUnknown);
         }
-        let token = guard::service_of_token(headers, &*self.verifier)?;
+        let token = guard::service_of_token(headers, self.tokens())?;
         destination::caller(&session.door, session.client.ip(), token, table)
     }
 
@@ -310,6 +310,7 @@ impl Gateway {
         record: &mut Record,
     ) -> Result<Response<Body>, Problem> {
         record.takes(way.stats(service));
+        record.goes_on_by(service.traffic.protocol);
         let policy = way.policy();
         message::check_length(request.headers(), policy.max_body.bytes())?;
         let asker = Asker { client: visit.remote.client, principal: None, headers: request.headers() };
@@ -339,6 +340,10 @@ impl Gateway {
         Ok(response)
     }
 
+    fn tokens(&self) -> guard::Tokens<'_> {
+        guard::Tokens { verifier: &*self.verifier, stats: &self.metrics().tokens }
+    }
+
     fn principal(
         &self,
         way: Way<'_>,
@@ -350,9 +355,9 @@ impl Gateway {
             Way::Route(rule) => {
                 let (method, cors) = (request.method(), rule.policy.cors.as_ref());
                 let made = Made { headers, method, authority, cors };
-                guard::admit(&rule.access, credential::of(made), &*self.verifier)
+                guard::admit(&rule.access, credential::of(made), self.tokens())
             }
-            Way::Call => guard::verify(credential::of_header(headers), &*self.verifier),
+            Way::Call => guard::verify(credential::of_header(headers), self.tokens()),
         }
     }
 }

@@ -142,8 +142,6 @@ mod tests {
         check(&Problem::ConcurrencyFull { service: order() }, 503, "too_many_in_flight", "UO", true);
         let open = Problem::BreakerOpen { service: order(), retry_after: Duration::from_secs(3) };
         check(&open, 503, "circuit_open", "CB", true);
-        check(&Problem::Overloaded, 503, "gateway_overloaded", "OM", true);
-        check(&Problem::Draining, 503, "gateway_stopping", "DR", true);
         check(&Problem::TotalLate { service: order() }, 504, "total_timeout", "DT", false);
         check(&Problem::AnswerLate { service: order() }, 504, "upstream_timeout", "UT", false);
         check(&Problem::Loop, 508, "loop_detected", "LD", false);
@@ -168,12 +166,6 @@ mod tests {
         assert_eq!(header("ratelimit-limit"), "100");
         assert_eq!(header("ratelimit-remaining"), "0");
         assert_eq!(header("ratelimit-reset"), "12");
-    }
-
-    #[test]
-    fn a_gateway_that_stops_closes_the_connection() {
-        assert_eq!(answer(&Problem::Draining, Wants::Document).headers()[CONNECTION], "close");
-        assert!(!answer(&Problem::Overloaded, Wants::Document).headers().contains_key(CONNECTION));
     }
 
     #[tokio::test]

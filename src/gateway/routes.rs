@@ -127,6 +127,7 @@ impl PathTree {
     }
 
     /// `path` is in normal form.
+    #[cfg(test)]
     pub fn resolve(&self, path: &str, method: &Method) -> Resolution<'_> {
         self.resolve_before(path, method, &mut ())
     }

@@ -17,7 +17,7 @@ use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,7 +27,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::access_log::Recorded;
+use super::access_log::{Origin, Recorded};
 use super::client_io::{Activity, ClientIo};
 use super::client_stream::ClientStream;
 use super::connections::{Connections, Guest, Place};
@@ -35,6 +35,7 @@ use super::door::{Door, Listener};
 use super::parting::{Farewell, Parting};
 use super::proxy::Gateway;
 use super::session::Session;
+use super::stall::Streams;
 use super::tls::{self, Greeting, Protocol, Secured, Tls};
 use super::to_tls;
 
@@ -44,6 +45,7 @@ const BUFFER: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How a gateway stopped.
+#[must_use = "somebody's requests may have been cut"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped {
     /// Connections and tunnels that were still busy at the deadline.
@@ -91,8 +93,21 @@ pub async fn run<F: Into<Farewell>>(
     gateway: Gateway,
     shutdown: impl Future<Output = F>,
 ) -> Stopped {
+    let sweeping = gateway.connections().sweep(gateway.limits().sweep);
+    tokio::select! {
+        stopped = serve(listeners, &gateway, shutdown) => stopped,
+        // It has no end.
+        never = sweeping => match never {},
+    }
+}
+
+async fn serve<F: Into<Farewell>>(
+    listeners: Vec<Listener>,
+    gateway: &Gateway,
+    shutdown: impl Future<Output = F>,
+) -> Stopped {
     let tasks = Tasks::default();
-    let accepting = join_all(listeners.into_iter().map(|listener| accept(listener, &gateway, &tasks)));
+    let accepting = join_all(listeners.into_iter().map(|listener| accept(listener, gateway, &tasks)));
     let farewell = tokio::select! {
         // Neither is polled again; a connection that was accepted has a task of its own.
         _ = accepting => Farewell::Ends,
@@ -199,9 +214,12 @@ impl Entrance {
     async fn serve(self, stream: ClientStream, tls: Option<Secured>, known: Known) {
         let Self { door, gateway, tasks, .. } = self;
         let Known { client, activity, place } = known;
-        let stream = ClientIo::new(stream, Arc::clone(&activity), Arc::clone(gateway.limits()), place);
+        let observer = Arc::clone(gateway.observer());
+        let origin = Origin { observer, door: door.label(), client: client.ip() };
+        let limits = Arc::clone(gateway.limits());
+        let stream = ClientIo::new(stream, Arc::clone(&activity), limits, origin, place);
         let ending = ending(tasks.clone(), Arc::clone(&activity));
-        let builder = protocols(tls.as_ref().map(|tls| tls.protocol));
+        let builder = protocols(tls.as_ref().map(|tls| tls.protocol), Streams(Arc::clone(&activity)));
         let session = Arc::new(Session::new(gateway, door, client, tls, activity, tasks));
         let service = service_fn(move |request| {
             let (session, request) = (Arc::clone(&session), Box::new(request));
@@ -277,8 +295,8 @@ async fn refuse_in_clear(mut stream: TcpStream) {
 }
 
 /// HTTP/1.1 or HTTP/2 as it was agreed on; in clear, told apart by the first bytes.
-fn protocols(agreed: Option<Protocol>) -> auto::Builder<TokioExecutor> {
-    let builder = auto::Builder::new(TokioExecutor::new());
+fn protocols(agreed: Option<Protocol>, streams: Streams) -> auto::Builder<Streams> {
+    let builder = auto::Builder::new(streams);
     let mut builder = match agreed {
         None => builder,
         Some(Protocol::Http1) => builder.http1_only(),

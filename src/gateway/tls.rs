@@ -2,21 +2,25 @@
 //!
 //! Certificates are given, never made or read here, and can be replaced while connections are open:
 //! a handshake takes those of its moment. A handshake runs in the task of its own connection, for a
-//! bounded time, and only so many run at once: each costs a signature.
+//! bounded time. What it costs is a signature, in the answer to the client's first message: only so
+//! many are made at once. Nobody's turn lasts for as long as a client likes.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::pki_types::ServerName;
-use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::server::{Acceptor, ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::limits::Limits;
@@ -82,7 +86,6 @@ impl Tls {
     }
 
     async fn handshake(&self, stream: TcpStream) -> io::Result<Greeting> {
-        // Whoever says nothing takes nobody's turn.
         let mut first = [0];
         if stream.peek(&mut first).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -90,14 +93,26 @@ impl Tls {
         if first[0] != HANDSHAKE_RECORD {
             return Ok(Greeting::Plain(stream));
         }
-        let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
-        let stream = TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).await?;
+        let stream = self.shake_hands(stream).await?;
         let (_, session) = stream.get_ref();
         let protocol =
             if session.alpn_protocol() == Some(HTTP_2) { Protocol::Http2 } else { Protocol::Http1 };
         let name = session.server_name().map(|name| name.trim_end_matches('.').to_ascii_lowercase().into());
         let secured = Secured { name, protocol, certificates: Arc::clone(&self.certificates) };
         Ok(Greeting::Secure(Box::new(stream), secured))
+    }
+
+    /// Whoever says nothing, or half of something, takes nobody's turn.
+    async fn shake_hands(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
+        let mut handshake = pin!(hello.into_stream(Arc::clone(&self.config)));
+        let answered = poll_fn(|context| Poll::Ready(handshake.as_mut().poll(context))).await;
+        drop(turn);
+        match answered {
+            Poll::Ready(done) => done,
+            Poll::Pending => handshake.await,
+        }
     }
 }
 

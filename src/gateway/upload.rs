@@ -4,6 +4,8 @@
 //! was taken may be kept, as far as there is room, so that another attempt can send it again; only
 //! the newest attempt has a say.
 
+use std::error::Error;
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,14 +47,16 @@ pub(super) enum UploadState {
     Complete = 2,
     TooLarge = 3,
     Failed = 4,
+    Malformed = 5,
 }
 
-const STATES: [UploadState; 5] = [
+const STATES: [UploadState; 6] = [
     UploadState::WaitsForInstance,
     UploadState::WaitsForClient,
     UploadState::Complete,
     UploadState::TooLarge,
     UploadState::Failed,
+    UploadState::Malformed,
 ];
 
 /// Shared between the bodies that are sent, one for each attempt, and the request that watches them.
@@ -224,7 +228,10 @@ impl Upload {
         match frame {
             None if is_cut(self.version, &source.incoming) => failed(UploadError::Cut { source: cancel() }),
             None => (UploadState::Complete, None),
-            Some(Err(fault)) => failed(UploadError::Client { fault, source: cancel() }),
+            Some(Err(fault)) => {
+                let state = if is_malformed(&fault) { UploadState::Malformed } else { UploadState::Failed };
+                (state, Some(Err(UploadError::Client { fault, source: cancel() })))
+            }
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     headers::remove_from_trailers(trailers);
@@ -241,6 +248,12 @@ impl Upload {
             }
         }
     }
+}
+
+/// Rather than broken off: hyper says so of chunks that have no size.
+fn is_malformed(fault: &hyper::Error) -> bool {
+    let kind = fault.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
 }
 
 impl Source {

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,8 @@ pub struct Upstreams {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// How many tables were begun.
+    tables: u64,
     instances: HashMap<(InstanceName, SocketAddr), Arc<Upstream>>,
     services: HashMap<ServiceName, Weak<ServiceState>>,
 }
@@ -68,12 +70,18 @@ impl Upstreams {
         &self.metrics
     }
 
-    /// The one upstream of this instance at this address. One that was drained and closed is
-    /// replaced: whoever lists it as ready again knows better.
+    /// A table is about to be built. Whoever is in it and was not in the one before starts slowly.
+    pub(super) fn begin_table(&self) {
+        lock(&self.known).tables += 1;
+    }
+
+    /// The one upstream of this instance at this address, for the table that is being built. One that
+    /// was drained and closed is replaced: whoever lists it as ready again knows better.
     pub(super) fn at(&self, instance: &InstanceName, address: SocketAddr) -> Arc<Upstream> {
         let mut known = lock(&self.known);
+        let table = known.tables;
         let key = (instance.clone(), address);
-        match known.instances.get(&key) {
+        let upstream = match known.instances.get(&key) {
             Some(upstream) if !upstream.pool().is_closed() => Arc::clone(upstream),
             _ => {
                 let upstream = Arc::new(Upstream::new(instance.clone(), address, &self.limits));
@@ -81,7 +89,9 @@ impl Upstreams {
                 known.instances.insert(key, Arc::clone(&upstream));
                 upstream
             }
-        }
+        };
+        upstream.is_listed_in(table);
+        upstream
     }
 
     /// The one state of the service.
@@ -143,7 +153,11 @@ pub struct Upstream {
     instance: InstanceName,
     /// A hash of the name.
     identity: u64,
-    ready_since: Instant,
+    created: Instant,
+    /// Since when it is in every table, in nanoseconds after `created`.
+    ready_after: AtomicU64,
+    /// The last table that it is in.
+    listed_in: AtomicU64,
     outlier: Outlier,
     /// Open leases, and [`DRAINING`].
     load: AtomicUsize,
@@ -157,12 +171,15 @@ const DRAINING: usize = 1 << (usize::BITS - 1);
 impl Upstream {
     fn new(instance: InstanceName, address: SocketAddr, limits: &Arc<Limits>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let pools = (0..workers).map(|_| Pool::new(address, Arc::clone(limits))).collect();
+        let room = idle_room(limits, workers);
+        let pools = (0..workers).map(|_| Pool::new(address, Arc::clone(limits), room)).collect();
         let now = Instant::now();
         Self {
             identity: rendezvous::hash(instance.to_string().as_bytes()),
             instance,
-            ready_since: now,
+            created: now,
+            ready_after: AtomicU64::new(0),
+            listed_in: AtomicU64::new(0),
             outlier: Outlier::new(now),
             load: AtomicUsize::new(0),
             emptied: Notify::new(),
@@ -176,6 +193,14 @@ impl Upstream {
 
     pub fn in_flight(&self) -> usize {
         self.load.load(Ordering::Acquire) & !DRAINING
+    }
+
+    /// Tables are built one after the other.
+    fn is_listed_in(&self, table: u64) {
+        if self.listed_in.swap(table, Ordering::Relaxed) + 1 < table {
+            let after = u64::try_from(self.created.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.ready_after.store(after, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn outlier(&self) -> &Outlier {
@@ -239,6 +264,12 @@ impl Upstream {
     }
 }
 
+/// How many idle connections each of so many pools may keep: the limit is for the instance, and nobody
+/// has to open one for each request.
+fn idle_room(limits: &Limits, pools: usize) -> usize {
+    (limits.pool_size / pools).max(1)
+}
+
 impl Candidate for Upstream {
     fn identity(&self) -> u64 {
         self.identity
@@ -249,7 +280,7 @@ impl Candidate for Upstream {
     }
 
     fn ready_since(&self) -> Instant {
-        self.ready_since
+        self.created + Duration::from_nanos(self.ready_after.load(Ordering::Relaxed))
     }
 
     fn is_healthy(&self, now: Instant) -> bool {
@@ -305,82 +336,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::instance::Generation;
-
-    fn name() -> InstanceName {
-        InstanceName { service: "order".parse().unwrap(), generation: Generation::FIRST, replica: 1 }
-    }
-
-    fn address() -> SocketAddr {
-        "127.0.0.1:1".parse().unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn draining_waits_for_the_last_lease_and_lets_nobody_in() {
-        let upstreams = Arc::new(Upstreams::default());
-        let upstream = upstreams.at(&name(), address());
-        let (first, second) = (upstream.enter().unwrap(), upstream.enter().unwrap());
-        let draining = tokio::spawn({
-            let upstreams = Arc::clone(&upstreams);
-            async move { upstreams.drain(&name(), Duration::from_secs(10)).await }
-        });
-        while upstream.enter().is_ok() {
-            tokio::task::yield_now().await;
-        }
-        drop(first);
-        tokio::task::yield_now().await;
-        assert!(!draining.is_finished());
-        drop(second);
-        assert_eq!(draining.await.unwrap(), DrainOutcome::Idle);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_open_at_the_deadline_is_cut_and_counted() {
-        let upstreams = Upstreams::default();
-        let lease = upstreams.at(&name(), address()).enter().unwrap();
-        let stuck = tokio::spawn(std::future::pending::<()>());
-        lease.upstream().cut_on_close(stuck.abort_handle());
-        let outcome = upstreams.drain(&name(), Duration::from_secs(10)).await;
-        assert_eq!(outcome, DrainOutcome::CutOff(1));
-        assert!(stuck.await.unwrap_err().is_cancelled());
-    }
-
-    #[tokio::test]
-    async fn an_unknown_instance_is_idle_at_once() {
-        assert_eq!(Upstreams::default().drain(&name(), Duration::from_secs(10)).await, DrainOutcome::Idle);
-    }
-
-    #[test]
-    fn a_service_that_no_table_has_is_forgotten() {
-        let upstreams = Upstreams::default();
-        let (order, mail) = ("order".parse().unwrap(), "mail".parse().unwrap());
-        let kept = upstreams.service(&order);
-        let open = upstreams.service(&mail).admit(1).unwrap();
-        upstreams.tidy();
-        assert!(Arc::ptr_eq(&kept, &upstreams.service(&order)));
-        assert_eq!(upstreams.known.lock().unwrap().services.len(), 2, "one has an open request");
-        drop(open);
-        upstreams.tidy();
-        assert_eq!(upstreams.known.lock().unwrap().services.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn counts_survive_as_long_as_the_instance_does() {
-        let upstreams = Upstreams::default();
-        let lease = upstreams.at(&name(), address()).enter().unwrap();
-        assert_eq!(upstreams.at(&name(), address()).in_flight(), 1);
-        upstreams.forget(&name());
-        assert_eq!(upstreams.at(&name(), address()).in_flight(), 0);
-        assert!(lease.upstream().enter().is_err());
-    }
-
-    #[tokio::test]
-    async fn an_instance_that_is_ready_again_after_its_drain_is_a_new_one() {
-        let upstreams = Upstreams::default();
-        upstreams.at(&name(), address());
-        assert_eq!(upstreams.drain(&name(), Duration::ZERO).await, DrainOutcome::Idle);
-        assert!(upstreams.at(&name(), address()).enter().is_ok());
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 use super::exchange::ExchangeError;
 use super::grpc::{self, Declined};
 use super::policy::breaker::{Admission, Change, Outcome};
-use super::table::Service;
+use super::service::Service;
 use super::upstream::Upstream;
 
 pub(super) fn of_answer<B>(answer: &Response<B>) -> Outcome {

@@ -9,6 +9,7 @@
 //! [`standalone`] (what a gateway without a platform is told).
 
 pub mod catalog;
+pub mod cookie;
 pub mod desired;
 pub mod event;
 pub mod exit;

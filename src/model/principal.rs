@@ -31,10 +31,24 @@ pub enum TokenRejection {
     Claims,
 }
 
+/// Where it is known from what a token is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It was verified before.
+    Memory,
+    /// It was looked at now.
+    Check,
+}
+
 /// Checks access tokens locally, without a hop. Implemented by `auth`, used by `gateway`: neither
 /// knows the other.
 pub trait TokenVerifier: Send + Sync {
     /// # Errors
     /// Why the token is not accepted.
     fn verify(&self, token: &str, now: SystemTime) -> Result<Principal, TokenRejection>;
+
+    /// The same, and where that is known from, for whoever counts.
+    fn recall(&self, token: &str, now: SystemTime) -> (Result<Principal, TokenRejection>, Source) {
+        (self.verify(token, now), Source::Check)
+    }
 }

@@ -115,7 +115,7 @@ pub struct RoutePolicy {
 pub struct Timeouts {
     /// From the end of the request to the head of the response, all attempts together.
     pub response: Duration,
-    /// From the head of the request to the end of the response. Streams (`text/event-stream`, gRPC,
+    /// From the head of the request to the end of the response. Streams (`text/event-stream`, calls of gRPC,
     /// upgraded connections) are exempt.
     pub total: Duration,
     /// The longest pause within a stream or body.

@@ -13,7 +13,7 @@ use crate::model::name::NameError;
 use crate::model::route::ScopeError;
 use crate::platform::folder::FolderError;
 use crate::platform::port_holder::describe_port;
-use crate::platform::running::StartError;
+use crate::platform::start_error::StartError;
 use crate::runtime::RuntimeError;
 use crate::scaffold::ScaffoldError;
 use crate::standalone::StandaloneError;

@@ -133,20 +133,41 @@ async fn serve(
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         // A wish, a change or a beat that is not taken now is taken the next time round.
-        tokio::select! {
+        let mut reloads = tokio::select! {
             wish = wishes.next() => match wish {
                 Wish::Stop => return None,
-                Wish::Reload => reload(source, running, files, audience).await,
+                Wish::Reload => true,
             },
-            () = files.changed() => reload(source, running, files, audience).await,
+            () = files.changed() => true,
             newcomer = running.newcomer() => {
                 let offered = running.give_way(newcomer).await;
                 audience.gives_way(offered.as_ref().map(|successor| successor.pid).map_err(ToString::to_string));
                 if let Ok(successor) = offered {
                     return Some(successor);
                 }
+                continue;
             }
-            _ = beat.tick() => running.keep_up().await,
+            _ = beat.tick() => attend(running.keep_up(), wishes).await?,
+        };
+        while reloads {
+            reloads = attend(reload(source, running, files, audience), wishes).await?;
+        }
+    }
+}
+
+/// Does `work`, which may wait for name servers and issuers, and gives whether a reload was wished for
+/// meanwhile. `None` where it is to stop: that does not wait for anybody.
+async fn attend(work: impl Future<Output = ()>, wishes: &mut dyn Wishes) -> Option<bool> {
+    let mut work = std::pin::pin!(work);
+    let mut reloads = false;
+    loop {
+        // A wish that is not taken now is taken the next time round.
+        tokio::select! {
+            () = &mut work => return Some(reloads),
+            wish = wishes.next() => match wish {
+                Wish::Stop => return None,
+                Wish::Reload => reloads = true,
+            },
         }
     }
 }
@@ -200,4 +221,41 @@ fn read_from(source: &Source, configuration: &Configuration) -> Vec<PathBuf> {
 
 async fn stop_wish(wishes: &mut dyn Wishes) {
     while wishes.next().await != Wish::Stop {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    struct Wished {
+        wishes: Vec<Wish>,
+        heard: Arc<Notify>,
+    }
+
+    #[async_trait::async_trait]
+    impl Wishes for Wished {
+        async fn next(&mut self) -> Wish {
+            let Some(wish) = self.wishes.pop() else { return std::future::pending().await };
+            self.heard.notify_one();
+            wish
+        }
+    }
+
+    #[tokio::test]
+    async fn a_look_up_without_end_does_not_keep_it_from_stopping() {
+        let mut wishes = Wished { wishes: vec![Wish::Stop, Wish::Reload], heard: Arc::default() };
+        assert_eq!(attend(std::future::pending(), &mut wishes).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_reload_that_is_wished_for_during_a_look_up_comes_after_it() {
+        let heard = Arc::<Notify>::default();
+        let mut wishes = Wished { wishes: vec![Wish::Reload], heard: Arc::clone(&heard) };
+        assert_eq!(attend(heard.notified(), &mut wishes).await, Some(true));
+        assert_eq!(attend(std::future::ready(()), &mut wishes).await, Some(false));
+    }
 }

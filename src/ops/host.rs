@@ -70,7 +70,7 @@ async fn start(
     }
     let lock = folder.lock()?;
     let ground = target::choose(context, &platform.id, &folder, choice).await?;
-    let doors = Doors::bind(&platform, &folder, lock).await?.with_post(&folder);
+    let doors = Doors::bind(&platform, &folder, lock)?.with_post(&folder);
     Ok((Running::start(platform, &folder, doors, ground).await?, None))
 }
 
@@ -88,6 +88,6 @@ async fn take_over(
     let choice = if on_docker { RuntimeChoice::Docker } else { RuntimeChoice::Process };
     let mut ground = target::choose(&context, &platform.id, folder, choice).await?;
     ground.reason.clone_from(&note.reason);
-    let doors = legacy.doors(&platform).await?;
+    let doors = legacy.doors(&platform)?;
     Ok((Running::start(platform, folder, doors, ground).await?, Some(replaced)))
 }

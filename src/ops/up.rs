@@ -143,7 +143,7 @@ pub async fn attached(
     let starting = async {
         let ground = target::choose(context, &platform.id, &folder, request.runtime).await?;
         let reason = ground.reason.clone();
-        let doors = Doors::bind(&platform, &folder, lock).await?;
+        let doors = Doors::bind(&platform, &folder, lock)?;
         let running = Running::start(Arc::clone(&platform), &folder, doors, ground).await?;
         Ok::<_, OpsError>((running, reason))
     };

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::traffic::Traffic;
 use crate::certificates::{Authority, AuthorityError, Credential, FilesError, files, local};
-use crate::gateway::{Limits, Tls};
+use crate::gateway::{Limits, Metrics, Tls};
 use crate::model::platform::{Platform, TlsSettings};
 
 /// How soon a changed file is noticed.
@@ -45,6 +45,7 @@ pub struct Certificates {
     tls: Arc<Tls>,
     source: Source,
     shown: Mutex<Shown>,
+    ends: Mutex<SystemTime>,
     asked: Notify,
 }
 
@@ -77,7 +78,8 @@ impl Certificates {
         };
         let (credential, shown) = source.credential(platform, now)?;
         let tls = Arc::new(Tls::new(vec![credential.key], &Limits::default())?);
-        Ok(Some(Self { tls, source, shown: Mutex::new(shown), asked: Notify::new() }))
+        let (shown, ends) = (Mutex::new(shown), Mutex::new(credential.not_after));
+        Ok(Some(Self { tls, source, shown, ends, asked: Notify::new() }))
     }
 
     #[must_use]
@@ -90,9 +92,16 @@ impl Certificates {
         self.asked.notify_one();
     }
 
-    /// Follows what certificates come from until `ended`.
-    pub async fn follow(self: Arc<Self>, traffic: Arc<Traffic>, ended: CancellationToken) {
+    /// Follows what certificates come from until `ended`, and says in `metrics` when they end.
+    pub async fn follow(
+        self: Arc<Self>,
+        traffic: Arc<Traffic>,
+        metrics: Arc<Metrics>,
+        ended: CancellationToken,
+    ) {
+        let listener = traffic.platform().gateway.listen;
         loop {
+            metrics.certificate(listener, Some(self.ends()));
             // Nothing is lost with whichever is dropped: the next look sees the same.
             tokio::select! {
                 () = ended.cancelled() => return,
@@ -108,6 +117,10 @@ impl Certificates {
         }
     }
 
+    fn ends(&self) -> SystemTime {
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A new certificate that cannot be used leaves the old one in its place.
     fn renew(&self, platform: &Platform, now: SystemTime) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,6 +130,7 @@ impl Certificates {
         match self.source.credential(platform, now) {
             Ok((credential, new)) => {
                 self.tls.present(vec![credential.key]);
+                *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = credential.not_after;
                 *shown = new;
                 tracing::info!("the gateway presents a new certificate");
             }

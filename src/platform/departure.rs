@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use super::note::{ADMIN, LOCK, Note};
-use super::running::{DISMISSAL, Running};
+use super::running::{DISMISSAL, Running, write_access_log};
 use crate::engine::Rest;
 use crate::engine::ports::Traffic as _;
 use crate::gateway::Farewell;
@@ -80,5 +80,7 @@ impl Running {
             () = done => {}
             () = successor.over() => control.traffic.dismiss_predecessor(DISMISSAL).await,
         }
+        ending.0.report();
+        write_access_log(&control).await;
     }
 }

@@ -8,11 +8,11 @@ use super::certificates::Certificates;
 use super::folder::{Lock, StateFolder};
 use super::note::{PUBLIC, REDIRECT};
 use super::port_holder::describe_port;
-use super::running::StartError;
 use super::sockets::Sockets;
+use super::start_error::StartError;
 use super::succession::Inheritance;
 use crate::admin::server;
-use crate::gateway::{Door, Listener};
+use crate::gateway::{self, Door, ListenOptions, Listener};
 use crate::handover::Post;
 use crate::model::platform::Platform;
 
@@ -37,9 +37,9 @@ pub(super) struct Public {
 impl Doors {
     /// # Errors
     /// When one of them cannot be opened.
-    pub async fn bind(platform: &Platform, folder: &StateFolder, lock: Lock) -> Result<Self, StartError> {
-        let gateway = bind_gateway(platform.gateway.listen).await?;
-        let public = Public { gateway, redirect: bind_redirect(platform).await? };
+    pub fn bind(platform: &Platform, folder: &StateFolder, lock: Lock) -> Result<Self, StartError> {
+        let gateway = bind_gateway(platform.gateway.listen)?;
+        let public = Public { gateway, redirect: bind_redirect(platform)? };
         let socket = folder.socket();
         let admin = server::bind(&socket).map_err(|source| StartError::Admin { path: socket, source })?;
         Ok(Self { public, admin, lock, post: None, inheritance: None })
@@ -79,15 +79,12 @@ impl Public {
     }
 }
 
-pub(super) async fn bind_redirect(platform: &Platform) -> Result<Option<TcpListener>, StartError> {
-    match platform.gateway.redirect_from {
-        Some(from) => bind_gateway(from).await.map(Some),
-        None => Ok(None),
-    }
+pub(super) fn bind_redirect(platform: &Platform) -> Result<Option<TcpListener>, StartError> {
+    platform.gateway.redirect_from.map(bind_gateway).transpose()
 }
 
-async fn bind_gateway(listen: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(listen).await.map_err(|source| StartError::Gateway {
+fn bind_gateway(listen: SocketAddr) -> Result<TcpListener, StartError> {
+    gateway::listen(listen, ListenOptions::default()).map_err(|source| StartError::Gateway {
         listen,
         source,
         holder: describe_port(listen.port()),

@@ -1,11 +1,11 @@
 //! The composition root: the only module that names all parts of a running platform.
 //!
-//! [`running`] binds, builds, spawns and stops them in order. [`traffic`] and [`wiring`] are the
-//! engine's ports, implemented over registry, gateway and auth; [`control`] is what the admin door
-//! can ask for, [`sight`] what it shows of the gateway; [`bus`] carries events; [`certificates`] keeps
-//! what the public door proves itself with. [`addresses`] says which URL leads to whom, [`folder`] where
-//! state lives on disk. [`preview`] and [`teardown`] do one thing each without a running platform:
-//! say what `up` would do, and let go of everything.
+//! [`running`] binds, builds, spawns and stops them in order, with what [`opening`] opens. [`traffic`]
+//! and [`wiring`] are the engine's ports, implemented over registry, gateway and auth; [`control`] is
+//! what the admin door can ask for, [`sight`] what it shows of the gateway; [`bus`] carries events;
+//! [`certificates`] keeps what the public door proves itself with. [`addresses`] says which URL leads to
+//! whom, [`folder`] where state lives on disk. [`preview`] and [`teardown`] do one thing each without a
+//! running platform: say what `up` would do, and let go of everything.
 //!
 //! A running platform can pass to another process without a gap: [`succession`] is the new one's
 //! side and [`departure`] the old one's, [`note`] what is written down in between. [`doors`] are the
@@ -21,11 +21,13 @@ pub mod doors;
 pub mod ending;
 pub mod folder;
 pub mod note;
+mod opening;
 pub mod port_holder;
 pub mod preview;
 pub mod running;
 pub mod sight;
 pub mod sockets;
+pub mod start_error;
 pub mod succession;
 pub mod teardown;
 pub mod traffic;

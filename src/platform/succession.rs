@@ -18,7 +18,7 @@ use super::admin_door::AdminDoor;
 use super::doors::{Doors, Public, bind_redirect};
 use super::folder::{Lock, StateFolder};
 use super::note::{ADMIN, LOCK, Note, PUBLIC, REDIRECT, entrance_named};
-use super::running::StartError;
+use super::start_error::StartError;
 use super::traffic::Traffic;
 use super::wiring::Wiring;
 use crate::engine::Wishes;
@@ -67,7 +67,7 @@ impl Legacy {
 
     /// # Errors
     /// When something is missing, or the manifest wants what only a fresh start can give.
-    pub async fn doors(self, platform: &Platform) -> Result<Doors, StartError> {
+    pub fn doors(self, platform: &Platform) -> Result<Doors, StartError> {
         let Self { mut estate, note } = self;
         let gateway = estate.tcp_listener(PUBLIC)?;
         if !is_at(&gateway, platform.gateway.listen) {
@@ -76,7 +76,7 @@ impl Legacy {
         let redirect = match (estate.tcp_listener(REDIRECT), platform.gateway.redirect_from) {
             (Ok(redirect), Some(from)) if is_at(&redirect, from) => Some(redirect),
             // Another one than before, or none: nothing but this depends on it.
-            _ => bind_redirect(platform).await?,
+            _ => bind_redirect(platform)?,
         };
         let public = Public { gateway, redirect };
         let admin = estate.unix_listener(ADMIN)?;

@@ -17,7 +17,7 @@ use super::sockets::Sockets;
 use crate::auth::Auth;
 use crate::configuration;
 use crate::engine::ports;
-use crate::gateway::{self, Door, Gateway, Listener};
+use crate::gateway::{self, Door, Gateway, ListenOptions, Listener};
 use crate::model::name::{PlatformId, ServiceName};
 use crate::model::platform::{Platform, ServiceSpec};
 use crate::runtime::{CallerIdentity, Runtime, RuntimeKind, Underlay};
@@ -76,7 +76,7 @@ impl Wiring {
         }
     }
 
-    async fn open(&self, platform: &PlatformId, entrance: Entrance) -> Result<(), String> {
+    fn open(&self, platform: &PlatformId, entrance: Entrance) -> Result<(), String> {
         let Some(house) = &self.house else {
             return Ok(());
         };
@@ -87,7 +87,7 @@ impl Wiring {
             }
             (directory.door, directory.callers)
         };
-        let socket = bind_near(address, preferred_port(platform, callers, &entrance)).await?;
+        let socket = bind_near(address, preferred_port(platform, callers, &entrance))?;
         self.serve(house, entrance, socket);
         Ok(())
     }
@@ -116,7 +116,8 @@ impl Wiring {
         };
         let (gateway, ending) = (house.gateway.clone(), house.ending.clone());
         house.tasks.spawn(async move {
-            gateway::run(vec![Listener::in_clear(socket, door)], gateway, ending.heard()).await;
+            let listeners = vec![Listener::in_clear(socket, door)];
+            ending.closed(gateway::run(listeners, gateway, ending.heard()).await);
         });
     }
 }
@@ -129,10 +130,10 @@ fn directory(underlay: &Underlay) -> Directory {
     Directory { callers: underlay.callers, door: underlay.door, ports: BTreeMap::new(), data }
 }
 
-async fn bind_near(address: IpAddr, preferred: u16) -> Result<TcpListener, String> {
+fn bind_near(address: IpAddr, preferred: u16) -> Result<TcpListener, String> {
     let mut refusal = String::new();
     for port in preferred..preferred + PORT_TRIES {
-        match TcpListener::bind((address, port)).await {
+        match gateway::listen((address, port).into(), ListenOptions::default()) {
             Ok(socket) => return Ok(socket),
             Err(error) if refusal.is_empty() => {
                 refusal = format!("cannot listen on {address}:{port}: {error}{}", describe_port(port));
@@ -147,14 +148,14 @@ async fn bind_near(address: IpAddr, preferred: u16) -> Result<TcpListener, Strin
 impl ports::Wiring for Wiring {
     async fn prepare(&self, platform: &Arc<Platform>) -> Result<(), String> {
         self.follow_underlay().await;
-        self.open(&platform.id, Entrance::Platform).await?;
+        self.open(&platform.id, Entrance::Platform)?;
         if self.directory().callers == CallerIdentity::SourceAddress {
             return Ok(());
         }
         for service in platform.services.values() {
             for callee in &service.calls {
                 let entrance = Entrance::Call { caller: service.name.clone(), callee: callee.clone() };
-                self.open(&platform.id, entrance).await?;
+                self.open(&platform.id, entrance)?;
             }
         }
         Ok(())

@@ -1,10 +1,9 @@
 //! Where requests are noted: each target is opened once, however many listeners note there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::error::StandaloneError;
-use crate::gateway::AccessLog;
-use crate::model::platform::AccessLogTarget;
+use crate::gateway::{AccessLog, AccessLogError};
+use crate::model::platform::{AccessLogTarget, GatewaySettings};
 
 #[derive(Default)]
 pub struct AccessLogs(Vec<(AccessLogTarget, AccessLog)>);
@@ -15,21 +14,20 @@ impl AccessLogs {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn at(&mut self, target: &AccessLogTarget) -> Result<Option<AccessLog>, StandaloneError> {
+    pub fn at(&mut self, target: &AccessLogTarget) -> Result<Option<AccessLog>, AccessLogError> {
         if let Some((_, log)) = self.0.iter().find(|(known, _)| known == target) {
             return Ok(Some(log.clone()));
         }
-        let (path, opened) = match target {
-            AccessLogTarget::Off => return Ok(None),
-            AccessLogTarget::StateFolder => {
-                (PathBuf::from("stdout"), AccessLog::to_writer(std::io::stdout()))
-            }
-            AccessLogTarget::Stderr => (PathBuf::from("stderr"), AccessLog::to_writer(std::io::stderr())),
-            AccessLogTarget::File(path) => (path.clone(), AccessLog::to_file(path)),
-        };
-        let log = opened.map_err(|source| StandaloneError::AccessLog { path, source })?;
-        self.0.push((target.clone(), log.clone()));
-        Ok(Some(log))
+        let stdout = || (PathBuf::from("stdout"), AccessLog::to_writer(std::io::stdout()));
+        // Its files are below the folder of the configuration already.
+        let opened = AccessLog::open(target, Path::new(""), stdout)?;
+        self.0.extend(opened.iter().map(|log| (target.clone(), log.clone())));
+        Ok(opened)
+    }
+
+    /// Lets go of every target but theirs. What is noted there still goes on being written.
+    pub fn keep(&mut self, wanted: &[GatewaySettings]) {
+        self.0.retain(|(known, _)| wanted.iter().any(|listener| listener.access_log == *known));
     }
 
     /// Writes what was noted last, for the process is about to end.
@@ -39,5 +37,25 @@ impl AccessLogs {
             // Ends early only together with the process.
             let _ = tokio::task::spawn_blocking(move || log.flush()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_opened_once_and_closed_when_nobody_notes_there_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| AccessLogTarget::File(folder.path().join(name)));
+        let mut logs = AccessLogs::default();
+        for target in [&one, &other, &one, &AccessLogTarget::Off] {
+            logs.at(target).unwrap();
+        }
+        assert_eq!(logs.0.len(), 2);
+        let at = GatewaySettings::at(([127, 0, 0, 1], 0).into());
+        let listener = GatewaySettings { access_log: other.clone(), ..at };
+        logs.keep(&[listener]);
+        assert_eq!(logs.0.iter().map(|(target, _)| target).collect::<Vec<_>>(), [&other]);
     }
 }

@@ -1,10 +1,9 @@
 //! What listeners prove themselves with: the local authority's word, or somebody else's in files.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::certificates::{Authority, AuthorityError, Credential, FilesError, files};
+use crate::certificates::{Authority, AuthorityError, Credential, FilesError, files, local};
 use crate::model::platform::{GatewaySettings, TlsSettings};
 use crate::model::standalone::Configuration;
 
@@ -42,7 +41,9 @@ pub async fn load(
     if configuration.listeners.iter().all(|listener| listener.tls == TlsSettings::Off) {
         return Ok(vec![None; configuration.listeners.len()]);
     }
-    let (listeners, names) = (configuration.listeners.clone(), names(configuration));
+    let routes = configuration.services.iter().flat_map(|service| &service.routes);
+    let names = local::names_of(routes, configuration.listeners.iter().map(|listener| listener.listen.ip()));
+    let listeners = configuration.listeners.clone();
     // It reads files, and signs.
     let loading = tokio::task::spawn_blocking(move || {
         let load = |listener: &GatewaySettings| load_one(&listener.tls, base.as_ref(), &names);
@@ -75,14 +76,4 @@ fn load_one(
         }
         TlsSettings::Files { certificate, key } => Ok(Some(files::load(certificate, key, now)?)),
     }
-}
-
-/// Those of the gateway's names that the local authority may sign: of this machine.
-fn names(configuration: &Configuration) -> Vec<String> {
-    let routes = configuration.services.iter().flat_map(|service| &service.routes);
-    let hosts = routes.flat_map(|route| &route.hosts).filter(|host| host.ends_with(".localhost"));
-    let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let listening = configuration.listeners.iter().map(|listener| listener.listen.ip());
-    let loopback = listening.filter(std::net::IpAddr::is_loopback).map(|address| address.to_string());
-    own.into_iter().chain(hosts.cloned()).chain(loopback).collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -7,6 +7,8 @@ use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_reuseport;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -109,6 +111,7 @@ impl Doors {
     pub fn follow(&mut self, bound: Bound, gateway: &Gateway) {
         let mut before = std::mem::take(&mut self.open);
         for next in bound.0 {
+            let ends = next.wanted().credential.as_ref().map(|credential| credential.not_after);
             let (address, open) = match next {
                 Next::Stays(wanted) => {
                     let address = wanted.settings.listen;
@@ -129,11 +132,15 @@ impl Doors {
                     (settings.listen, Open::new(settings, sockets, served, tls, gateway))
                 }
             };
+            gateway.metrics().certificate(open.at(), ends);
             self.open.insert(address, open);
         }
         for (address, open) in before {
             // Where the same socket is served in another way, clients are to come back.
             let is_served = self.open.contains_key(&address);
+            if !is_served {
+                gateway.metrics().certificate(open.at(), None);
+            }
             self.close_one(open, if is_served { Farewell::Succeeded } else { Farewell::Ends });
         }
         self.inherited.clear();
@@ -141,11 +148,11 @@ impl Doors {
 
     /// Where clients can come in, as URLs.
     pub fn urls(&self) -> Vec<String> {
-        let url = |(asked, open): (&SocketAddr, &Open)| {
+        let url = |open: &Open| {
             let scheme = if open.tls.is_some() { "https" } else { "http" };
-            format!("{scheme}://{}", open.sockets.main.local_addr().unwrap_or(*asked))
+            format!("{scheme}://{}", open.at())
         };
-        self.open.iter().map(url).collect()
+        self.open.values().map(url).collect()
     }
 
     /// Closes all and waits for what is open, up to the gateway's own deadline. Gives how much was
@@ -173,6 +180,8 @@ impl Doors {
         let open = self.open.values().find_map(|open| open.socket_at(address));
         let open = open.or_else(|| self.inherited.get(&address));
         let socket = match open {
+            // The kernel asks for it when a socket is bound, and not again.
+            Some(open) if is_shared(open) != Ok(sharing) => return Err(StandaloneError::Sharing { address }),
             Some(open) => open.try_clone(),
             None => {
                 let options =
@@ -184,7 +193,20 @@ impl Doors {
     }
 }
 
+impl Next {
+    fn wanted(&self) -> &Wanted {
+        match self {
+            Self::Stays(wanted) | Self::Opens { wanted, .. } => wanted,
+        }
+    }
+}
+
 impl Open {
+    /// Where it listens, whatever was asked for.
+    fn at(&self) -> SocketAddr {
+        self.sockets.main.local_addr().unwrap_or(self.settings.listen)
+    }
+
     fn new(
         settings: GatewaySettings,
         sockets: Sockets,
@@ -213,7 +235,36 @@ impl Open {
     }
 }
 
+fn is_shared(socket: &net::TcpListener) -> Result<PortSharing, Errno> {
+    socket_reuseport(socket).map(|is| if is { PortSharing::Shared } else { PortSharing::Alone })
+}
+
 fn secure(credential: &Credential) -> Result<Arc<Tls>, StandaloneError> {
     let tls = Tls::new(vec![Arc::clone(&credential.key)], &Limits::default());
     tls.map(Arc::new).map_err(|error| StandaloneError::Tls(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_open_socket_is_not_taken_for_one_that_is_shared() {
+        let share = |reuse_port| {
+            let options = ListenOptions { reuse_port, ..ListenOptions::default() };
+            gateway::listen(([127, 0, 0, 1], 0).into(), options).and_then(TcpListener::into_std).unwrap()
+        };
+        for is_shared in [false, true] {
+            let socket = share(is_shared);
+            let address = socket.local_addr().unwrap();
+            let doors = Doors::inheriting(BTreeMap::from([(address, socket)]));
+            for (sharing, fits) in [(PortSharing::Alone, !is_shared), (PortSharing::Shared, is_shared)] {
+                let settings = GatewaySettings { sharing, ..GatewaySettings::at(address) };
+                let bound = doors.bind(vec![Wanted { settings, credential: None, log: None }], &Door::Public);
+                assert_eq!(bound.is_ok(), fits);
+                let is_said = matches!(bound, Err(StandaloneError::Sharing { address: at }) if at == address);
+                assert_eq!(is_said, !fits);
+            }
+        }
+    }
 }

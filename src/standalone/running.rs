@@ -1,41 +1,33 @@
 //! A gateway that runs, from its first configuration through others to its end.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
+use self::keys::Keys;
 use super::access_logs::AccessLogs;
 use super::admin::Admin;
 use super::certificates;
 use super::doors::{Doors, Wanted};
 use super::error::StandaloneError;
 use super::fleet::Fleet;
-use super::health::{Probes, Question};
-use super::members::Spot;
+use super::health::Probes;
 use super::resolve::Names;
 use super::status::{Report, Status};
 use super::succession::Succession;
-use super::tokens::{self, Tokens};
-use crate::auth::foreign::ForeignVerifier;
-use crate::gateway::site::SiteService;
-use crate::gateway::{Body, Door, Embedded, EmbeddedService, Farewell, Gateway, Limits, Site, Workers};
-use crate::model::name::ServiceName;
+use super::tokens::Tokens;
+use crate::gateway::{Body, Door, Embedded, EmbeddedService, Farewell, Gateway, Limits, Workers};
 use crate::model::platform::GatewaySettings;
-use crate::model::standalone::{Configuration, KeySource, Probing, StaticService};
+use crate::model::standalone::Configuration;
 
-/// How long a configuration waits for the first answers of new endpoints.
-const FIRST_ANSWERS: Duration = Duration::from_secs(1);
-/// How often host names are looked up again.
-const LOOK_UP: Duration = Duration::from_secs(30);
-/// How often keys are fetched again, and how soon where there are none yet.
-const KEYS: Duration = Duration::from_secs(300);
-const MISSING_KEYS: Duration = Duration::from_secs(2);
+mod keys;
+mod look_ups;
+
 /// How often certificates are had anew: the local authority's end.
 const RENEW: Duration = Duration::from_secs(24 * 3600);
 
@@ -84,25 +76,17 @@ impl Running {
             None => Default::default(),
         };
         let limits = Limits { shutdown: configuration.shutdown.timeout, ..Limits::default() };
+        let limits = limits.within_descriptors();
         let (status, tokens) = (Arc::<Status>::default(), Arc::<Tokens>::default());
         let fleet = Arc::new(Fleet::new(limits.clone()));
-        let workers = Arc::new(Workers::start().map_err(StandaloneError::Workers)?);
-        let gateway = |internal: Arc<dyn EmbeddedService>| {
-            let embedded = Embedded { public: Vec::new(), internal };
-            Gateway::new(fleet.tables(), Arc::clone(&tokens) as _, embedded).with_limits(limits.clone())
-        };
-        // Apart from the one that it tells of, or each would keep the other.
-        let public = gateway(Arc::new(Nothing)).with_workers(workers);
-        let (gateway_told_of, status_told) = (public.clone(), Arc::clone(&status));
-        let admin = Admin { gateway: gateway_told_of, status: status_told, fleet: Arc::clone(&fleet) };
-        let admin_gateway = gateway(Arc::new(admin));
+        let (gateway, admin_gateway) = gateways(&limits, &status, &tokens, &fleet)?;
         let mut running = Self {
             configuration: configuration.clone(),
             base,
             status,
             tokens,
             fleet,
-            gateway: public,
+            gateway,
             admin_gateway,
             logs: AccessLogs::default(),
             doors,
@@ -140,12 +124,14 @@ impl Running {
         self.succession.accept().await?;
         self.doors.follow(bound, &self.gateway);
         self.admin.follow(bound_admin, &self.admin_gateway);
+        self.keep_logs();
         self.status.follows_another();
         Ok(())
     }
 
     /// A configuration was not good enough to follow.
-    pub fn refuse(&self, reason: String) {
+    pub fn refuse(&mut self, reason: String) {
+        self.keep_logs();
         self.gateway.metrics().configuration_refused();
         self.status.refuses(reason);
     }
@@ -203,55 +189,6 @@ impl Running {
         Ended { cut_off }
     }
 
-    async fn look_up(&mut self) {
-        for fault in self.names.refresh(&self.configuration).await {
-            tracing::warn!("{fault}");
-        }
-        let spots = self.spots();
-        let ready = self.ready(&spots).await;
-        self.fleet.follow(site(&self.configuration), &spots, &ready);
-        let members = self.fleet.members().into_iter();
-        let asked = members.filter_map(|member| Some((self.question(&member.name.service)?, member)));
-        let asked = asked.collect();
-        self.probes.follow(&self.fleet, asked);
-        self.look_up_at = Instant::now() + LOOK_UP;
-    }
-
-    fn spots(&self) -> BTreeSet<Spot> {
-        let mut spots = BTreeSet::new();
-        for service in &self.configuration.services {
-            for endpoint in &service.endpoints {
-                let at = self.names.addresses(&endpoint.url).map(|address| Spot {
-                    service: service.name.clone(),
-                    generation: endpoint.generation,
-                    address,
-                });
-                spots.extend(at);
-            }
-        }
-        spots
-    }
-
-    /// Which of these can be given requests right now: all whom nobody is to ask, and those new
-    /// ones that answer well.
-    async fn ready(&self, spots: &BTreeSet<Spot>) -> BTreeSet<Spot> {
-        let unasked = spots.iter().filter(|spot| self.question(&spot.service).is_none()).cloned();
-        let new = self.fleet.missing(spots).into_iter();
-        let asked = new.filter_map(|spot| Some((self.question(&spot.service)?, spot)));
-        let answers = join_all(asked.map(|(question, spot)| first_answer(question, spot))).await;
-        unasked.chain(answers.into_iter().flatten()).collect()
-    }
-
-    fn question(&self, service: &ServiceName) -> Option<Question> {
-        let service = self.configuration.services.iter().find(|known| known.name == *service)?;
-        match &service.probing {
-            Probing::Off => None,
-            Probing::On(policy) => {
-                Some(Question { policy: policy.clone(), protocol: service.traffic.protocol })
-            }
-        }
-    }
-
     async fn listeners(&mut self, configuration: &Configuration) -> Result<Vec<Wanted>, StandaloneError> {
         let credentials = certificates::load(configuration, self.base.clone()).await?;
         let wanted = |(settings, credential): (&GatewaySettings, _)| {
@@ -259,6 +196,10 @@ impl Running {
             Ok(Wanted { settings: settings.clone(), credential, log })
         };
         configuration.listeners.iter().zip(credentials).map(wanted).collect()
+    }
+
+    fn keep_logs(&mut self) {
+        self.logs.keep(&self.configuration.listeners);
     }
 
     /// What was signed for a time is signed again before that is over.
@@ -271,39 +212,25 @@ impl Running {
             Err(error) => tracing::warn!(%error, "the gateway keeps its certificates"),
         }
     }
+}
 
-    /// A file has to be there. An issuer may be away for a while: nothing else has to wait for it.
-    async fn keys_of(&self, configuration: &Configuration) -> Result<Keys, StandaloneError> {
-        let Some(settings) = &configuration.auth else { return Ok(Keys::These(None)) };
-        match (tokens::load(settings).await, &settings.keys) {
-            (Ok(verifier), _) => Ok(Keys::These(Some(verifier))),
-            (Err(error), KeySource::File(_)) => Err(error.into()),
-            (Err(error), KeySource::Url(..)) => {
-                tracing::warn!("failed to {error}");
-                let same = self.configuration.auth == configuration.auth && self.fetch_keys_at.is_some();
-                Ok(if same { Keys::AsBefore } else { Keys::These(None) })
-            }
-        }
-    }
-
-    fn take_keys(&mut self, keys: Option<ForeignVerifier>, configuration: &Configuration) {
-        let missing = keys.is_none() && configuration.auth.is_some();
-        self.tokens.set(keys);
-        self.status.misses_keys(missing);
-        let source = configuration.auth.as_ref().map(|settings| &settings.keys);
-        let pause = if missing { MISSING_KEYS } else { KEYS };
-        self.fetch_keys_at = matches!(source, Some(KeySource::Url(..))).then(|| Instant::now() + pause);
-    }
-
-    async fn fetch_keys(&mut self) {
-        let configuration = self.configuration.clone();
-        if let Ok(Keys::These(Some(verifier))) = self.keys_of(&configuration).await {
-            self.take_keys(Some(verifier), &configuration);
-        } else {
-            let pause = if self.report().keys_missing { MISSING_KEYS } else { KEYS };
-            self.fetch_keys_at = Some(Instant::now() + pause);
-        }
-    }
+/// The one that clients come to, and the one behind the admin listener.
+fn gateways(
+    limits: &Limits,
+    status: &Arc<Status>,
+    tokens: &Arc<Tokens>,
+    fleet: &Arc<Fleet>,
+) -> Result<(Gateway, Gateway), StandaloneError> {
+    let gateway = |internal: Arc<dyn EmbeddedService>| {
+        let embedded = Embedded { public: Vec::new(), internal };
+        Gateway::new(fleet.tables(), Arc::clone(tokens) as _, embedded).with_limits(limits.clone())
+    };
+    let workers = Workers::start().map_err(StandaloneError::Workers)?;
+    let public = gateway(Arc::new(Nothing)).with_workers(Arc::new(workers));
+    let (status, fleet) = (Arc::clone(status), Arc::clone(fleet));
+    // Apart from the one that it tells of, or each would keep the other.
+    let admin = gateway(Arc::new(Admin { gateway: public.clone(), status, fleet }));
+    Ok((public, admin))
 }
 
 /// At a public door nothing of the gateway's own answers.
@@ -319,31 +246,4 @@ impl EmbeddedService for Nothing {
 
 fn in_clear(settings: GatewaySettings) -> Wanted {
     Wanted { settings, credential: None, log: None }
-}
-
-enum Keys {
-    These(Option<ForeignVerifier>),
-    AsBefore,
-}
-
-async fn first_answer(question: Question, spot: Spot) -> Option<Spot> {
-    let answer = timeout(FIRST_ANSWERS, question.ask(spot.address)).await;
-    let reason = match answer.unwrap_or_else(|_| Err("no answer yet".to_owned())) {
-        Ok(()) => return Some(spot),
-        Err(reason) => reason,
-    };
-    tracing::warn!(service = %spot.service, address = %spot.address, reason, "an endpoint is not ready");
-    None
-}
-
-fn site(configuration: &Configuration) -> Site {
-    let service = |service: &StaticService| SiteService {
-        name: service.name.clone(),
-        manifest: service.place.clone(),
-        routes: service.routes.clone(),
-        health: Vec::new(),
-        calls: BTreeSet::new(),
-        traffic: service.traffic.clone(),
-    };
-    Site { domain: None, services: configuration.services.iter().map(service).collect() }
 }

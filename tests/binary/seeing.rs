@@ -23,6 +23,23 @@ fn lines(shop: &TestPlatform) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+fn metrics(shop: &TestPlatform) -> String {
+    let mut socket = UnixStream::connect(state(shop).join("admin.sock")).unwrap();
+    socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: msctl\r\nConnection: close\r\n\r\n").unwrap();
+    let mut metrics = String::new();
+    socket.read_to_string(&mut metrics).unwrap();
+    metrics
+}
+
+#[test]
+fn the_end_of_the_certificate_is_shown() {
+    let shop = TestPlatform::of(&[TestService::named("order")]);
+    shop.write_manifest("tls = \"local\"");
+    shop.up();
+    let sample = "msctl_certificate_expiry_timestamp_seconds{listener=\"127.0.0.1:";
+    until(Duration::from_secs(10), "the certificate's end", || metrics(&shop).contains(sample).then_some(()));
+}
+
 #[test]
 fn a_request_is_noted_counted_and_shown() {
     let shop = TestPlatform::of(&[TestService::named("order")]);
@@ -35,10 +52,7 @@ fn a_request_is_noted_counted_and_shown() {
     assert_eq!((&noted[0]["path"], &noted[0]["service"]), (&"/order/7".into(), &"order".into()));
     assert_eq!((&noted[1]["status"], &noted[1]["flag"]), (&404.into(), &"NR".into()));
 
-    let mut socket = UnixStream::connect(state(&shop).join("admin.sock")).unwrap();
-    socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: msctl\r\nConnection: close\r\n\r\n").unwrap();
-    let mut metrics = String::new();
-    socket.read_to_string(&mut metrics).unwrap();
+    let metrics = metrics(&shop);
     assert!(metrics.contains("text/plain; version=0.0.4"), "{metrics}");
     let counted = "msctl_requests_total{service=\"order\",route=\"/order\",method=\"GET\",code=";
     assert!(metrics.contains(counted), "{metrics}");

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 
 use crate::auth::accounts::Tokens;
 use crate::auth::problem::Problem;
+use crate::model::cookie;
 use crate::store::Secret;
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -47,11 +48,8 @@ fn bearer(value: &[u8]) -> Option<&str> {
 /// The cookie's value, `None` when it is not text or there are two; no cookie at all is an error of
 /// its own.
 fn cookie(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut values = headers
-        .get_all(header::COOKIE)
-        .into_iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| pair.trim_ascii().strip_prefix(b"access_token="));
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|field| cookie::pairs(field.as_bytes()));
+    let mut values = pairs.filter(|(name, _)| *name == COOKIE.as_bytes()).map(|(_, value)| value);
     let first = values.next().ok_or_else(missing)?;
     Ok(std::str::from_utf8(first).ok().filter(|_| values.next().is_none()))
 }

@@ -23,16 +23,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderValue;
 
 use super::record::{Outcome, Record};
+use super::refused::Origin;
+use crate::gateway::flag::Flag;
+use crate::gateway::problem::Problem;
 
 /// Of one text in a line. Paths may be longer than anybody wants to read.
 const MAX_TEXT: usize = 2048;
 
 /// Appends the whole line, with its end.
 pub(super) fn write(record: &Record, outcome: &Outcome, line: &mut Vec<u8>) {
-    line.extend_from_slice(b"{\"ts\":\"");
-    push_time(line, SystemTime::now());
-    line.push(b'"');
-    let mut line = Line(line);
+    let mut line = Line::begin(line);
     line.header("id", record.id.as_ref());
     line.shown("trace", record.trace);
     line.plain("door", record.door);
@@ -57,6 +57,18 @@ pub(super) fn write(record: &Record, outcome: &Outcome, line: &mut Vec<u8>) {
     if let Some(caller) = &record.caller {
         line.plain("caller", caller.as_str());
     }
+    line.0.extend_from_slice(b"}\n");
+}
+
+/// The same about something that was no request.
+pub(super) fn write_refused(origin: &Origin, problem: &Problem, id: &HeaderValue, line: &mut Vec<u8>) {
+    let mut line = Line::begin(line);
+    line.header("id", Some(id));
+    line.plain("door", origin.door);
+    line.shown("client", origin.client.to_canonical());
+    line.number("status", problem.status().as_u16().into());
+    line.plain("flag", Flag::of(problem).as_str());
+    line.plain("code", problem.code());
     line.0.extend_from_slice(b"}\n");
 }
 
@@ -88,7 +100,14 @@ fn times(record: &Record, outcome: &Outcome, line: &mut Line<'_>) {
 /// An object whose first field is written.
 struct Line<'l>(&'l mut Vec<u8>);
 
-impl Line<'_> {
+impl<'l> Line<'l> {
+    fn begin(line: &'l mut Vec<u8>) -> Self {
+        line.extend_from_slice(b"{\"ts\":\"");
+        push_time(line, SystemTime::now());
+        line.push(b'"');
+        Self(line)
+    }
+
     fn name(&mut self, name: &str) {
         self.0.extend_from_slice(b",\"");
         self.0.extend_from_slice(name.as_bytes());

@@ -20,7 +20,7 @@ const ROOM: usize = 1 << 20;
 /// From so much on, the writer does not wait for more.
 const ENOUGH: usize = ROOM / 2;
 const LINGER: Duration = Duration::from_millis(100);
-/// A writer that is stuck does not keep the process from ending for longer than this.
+/// A writer that is stuck does not keep anybody who stops for longer than this.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Where one line for each request goes. Clones are the same log; the last one to go writes what is
@@ -101,7 +101,7 @@ impl AccessLog {
         });
     }
 
-    /// Waits until everything that was noted so far is written. Blocks the thread.
+    /// Waits until everything that was noted so far is written, or its writer is stuck. Blocks the thread.
     pub fn flush(&self) {
         self.0.queue.flush();
     }
@@ -167,7 +167,8 @@ impl Queue {
         let wanted = state.accepted;
         state.hurry = true;
         self.filled.notify_one();
-        drop(self.emptied.wait_while(state, |state| state.done < wanted));
+        let pending = |state: &mut State| state.done < wanted && !state.ended;
+        drop(self.emptied.wait_timeout_while(state, LAST_WAIT, pending));
     }
 
     /// Waits for something to write, and a little longer for more. `empty` is what is left behind.
@@ -182,16 +183,24 @@ impl Queue {
         Batch { bytes, lines: std::mem::take(&mut state.lines), is_last: state.closed }
     }
 
-    fn done(&self, lines: u64, is_last: bool) {
-        let mut state = self.lock();
-        state.done += lines;
-        state.ended = is_last;
-        drop(state);
+    fn done(&self, lines: u64) {
+        self.lock().done += lines;
         self.emptied.notify_all();
     }
 }
 
+/// The writer is gone, whichever way it went.
+struct Ends<'q>(&'q Queue);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.emptied.notify_all();
+    }
+}
+
 fn write_all(queue: &Queue, mut target: impl Write) {
+    let _ends = Ends(queue);
     let mut empty = Vec::new();
     let mut is_failing = false;
     loop {
@@ -210,7 +219,7 @@ fn write_all(queue: &Queue, mut target: impl Write) {
                 queue.dropped.add(lines);
             }
         }
-        queue.done(lines, is_last);
+        queue.done(lines);
         if is_last {
             return;
         }
@@ -220,84 +229,4 @@ fn write_all(queue: &Queue, mut target: impl Write) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    /// Writes when it is allowed to, and shows what was written.
-    struct Gated {
-        allowed: mpsc::Receiver<()>,
-        written: mpsc::Sender<Vec<u8>>,
-    }
-
-    impl Write for Gated {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.allowed.recv().map_err(io::Error::other)?;
-            self.written.send(bytes.to_owned()).map_err(io::Error::other)?;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn gated() -> (AccessLog, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
-        let (allow, allowed) = mpsc::channel();
-        let (written, writes) = mpsc::channel();
-        (AccessLog::to_writer(Gated { allowed, written }).unwrap(), allow, writes)
-    }
-
-    #[test]
-    fn lines_come_out_whole_and_in_order() {
-        let (log, allow, writes) = gated();
-        (0..3).for_each(|_| allow.send(()).unwrap());
-        for number in 0..100 {
-            log.note(|line| writeln!(line, "{number}").unwrap());
-        }
-        log.flush();
-        assert_eq!((log.written(), log.dropped()), (100, 0));
-        let text: Vec<u8> = writes.try_iter().flatten().collect();
-        let expected: Vec<String> = (0..100).map(|number| number.to_string()).collect();
-        assert_eq!(String::from_utf8(text).unwrap().lines().collect::<Vec<_>>(), expected);
-    }
-
-    #[test]
-    fn a_stuck_writer_stops_nobody_and_what_finds_no_room_is_counted() {
-        let (log, allow, writes) = gated();
-        let line = vec![b'x'; 64 * 1024];
-        for _ in 0..64 {
-            log.note(|buffer| buffer.extend_from_slice(&line));
-        }
-        // Sixteen wait at the most, and as many may be on the writer's hands.
-        let dropped = log.dropped();
-        assert!((32..=48).contains(&dropped), "{dropped}");
-        (0..4).for_each(|_| allow.send(()).unwrap());
-        log.flush();
-        assert_eq!(log.written() + log.dropped(), 64);
-        let bytes: usize = writes.try_iter().map(|bytes| bytes.len()).sum();
-        assert_eq!(bytes as u64, log.written() * line.len() as u64);
-    }
-
-    #[test]
-    fn what_cannot_be_written_is_counted_as_dropped_and_the_log_goes_on() {
-        let (log, allow, writes) = gated();
-        drop(writes);
-        allow.send(()).unwrap();
-        log.note(|line| line.push(b'a'));
-        log.flush();
-        assert_eq!((log.written(), log.dropped()), (0, 1));
-    }
-
-    #[test]
-    fn the_last_to_go_writes_what_is_left() {
-        let (log, allow, writes) = gated();
-        allow.send(()).unwrap();
-        let other = log.clone();
-        drop(log);
-        other.note(|line| line.extend_from_slice(b"last"));
-        drop(other);
-        assert_eq!(writes.recv().unwrap(), b"last");
-    }
-}
+mod tests;

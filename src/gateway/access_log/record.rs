@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,12 +15,14 @@ use crate::gateway::body::{Body, BodyError};
 use crate::gateway::client_io::Busy;
 use crate::gateway::connection::{Age, ConnectError, Connection};
 use crate::gateway::flag::Flag;
+use crate::gateway::grpc;
 use crate::gateway::metrics::{Answer, Metrics, RetryOutcome, RetryReason, RouteStats};
 use crate::gateway::problem::Problem;
 use crate::gateway::trace_context::TraceContext;
 use crate::gateway::upload::Upload;
 use crate::gateway::upstream::Upstream;
 use crate::model::name::ServiceName;
+use crate::model::traffic::UpstreamProtocol;
 
 /// Where it is told how requests went.
 #[derive(Debug, Clone)]
@@ -53,6 +55,7 @@ pub(in crate::gateway) struct Record {
     pub(super) uri: Uri,
     pub(super) trace: TraceContext,
     pub(super) id: Option<HeaderValue>,
+    call: Option<Box<grpc::Call>>,
     pub(super) host: Option<HeaderValue>,
     pub(super) caller: Option<ServiceName>,
     pub(super) subject: Option<String>,
@@ -114,6 +117,7 @@ impl Record {
             uri: request.uri().clone(),
             trace: TraceContext::of(request.headers()),
             id: None,
+            call: grpc::Call::of(request).map(Box::new),
             host: None,
             caller: None,
             subject: None,
@@ -140,6 +144,18 @@ impl Record {
     /// Which trace it belongs to.
     pub(in crate::gateway) fn trace(&self) -> TraceContext {
         self.trace
+    }
+
+    /// The call that it is, and in which way it is answered.
+    pub(in crate::gateway) fn call(&self) -> Option<&grpc::Call> {
+        self.call.as_deref()
+    }
+
+    /// It goes to a service that speaks this: a call needs HTTP/2 all the way.
+    pub(in crate::gateway) fn goes_on_by(&mut self, protocol: UpstreamProtocol) {
+        if protocol != UpstreamProtocol::Http2 {
+            self.call.take_if(|call| call.reads_trailers());
+        }
     }
 
     /// Where it was sent, as it stands there.
@@ -183,11 +199,16 @@ impl Record {
     pub(in crate::gateway) fn answers(mut self, response: Response<Body>) -> Response<Recorded> {
         self.end = End::Answered(response.status());
         self.busy.is_answered();
+        self.busy.pace().answers(response.body().bounds());
         response.map(|body| Recorded { body, record: self })
     }
 
     fn outcome(&self) -> Outcome {
-        let gone = ("client_gone", Flag::ClientGone);
+        let gone = if self.busy.pace().is_cut() {
+            ("client_stalled", Flag::ClientLate)
+        } else {
+            ("client_gone", Flag::ClientGone)
+        };
         let (status, fault) = match self.end {
             End::Unanswered => (CLIENT_GONE, Some(gone)),
             End::Answered(status) => (status.as_u16(), self.fault.or(Some(gone))),
@@ -306,7 +327,7 @@ impl Recorded {
 impl Drop for Recorded {
     fn drop(&mut self) {
         // hyper does not ask for the end of a body whose length it knows.
-        if self.body.is_end_stream() {
+        if self.body.is_end_stream() && !self.record.busy.pace().is_cut() {
             self.complete();
         }
     }
@@ -320,7 +341,11 @@ impl HttpBody for Recorded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+            self.record.busy.pace().waits();
+            return Poll::Pending;
+        };
+        self.record.busy.pace().moves();
         match &frame {
             None => self.complete(),
             Some(Ok(frame)) => self.record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64),

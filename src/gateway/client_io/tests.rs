@@ -11,10 +11,15 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::gateway::access_log::Observer;
 use crate::gateway::connections::{Connections, Guest};
+
+/// More than the system takes without anybody reading it.
+const LARGE: usize = 64 << 20;
 
 /// Says what is asked for by the path, then answers when it may.
 async fn answer(activity: &Arc<Activity>, may: &Notify, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -38,27 +43,39 @@ async fn answer(activity: &Arc<Activity>, may: &Notify, request: Request<Incomin
     let mut late = HeaderMap::new();
     late.insert("link", "late".parse().unwrap());
     activity.send_informational(StatusCode::EARLY_HINTS, &late);
-    let mut response = Response::new(Full::new(Bytes::from("ok")));
+    let body =
+        if request.headers().contains_key("large") { Bytes::from(vec![0; LARGE]) } else { "ok".into() };
+    let mut response = Response::new(Full::new(body));
     response.headers_mut().insert("date", "x".parse().unwrap());
     response
 }
 
+fn origin() -> Origin {
+    let observer = Arc::new(Observer { metrics: Arc::default(), log: None });
+    Origin { observer, door: "public", client: [127, 0, 0, 1].into() }
+}
+
 async fn serve(may: Arc<Notify>) -> TcpStream {
+    serve_within(Limits::default(), may).await.0
+}
+
+/// The task ends with the connection.
+async fn serve_within(limits: Limits, may: Arc<Notify>) -> (TcpStream, JoinHandle<hyper::Result<()>>) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
     let stream = ClientStream::Clear(socket.accept().await.unwrap().0);
     let activity = Arc::new(Activity::ending_with(CancellationToken::new()));
-    let limits = Arc::<Limits>::default();
+    let limits = Arc::new(limits);
     let place = Arc::<Connections>::default().admit(Guest::Inside, &activity, &limits).unwrap();
-    let io = TokioIo::new(ClientIo::new(stream, Arc::clone(&activity), limits, place));
-    tokio::spawn(async move {
+    let io = TokioIo::new(ClientIo::new(stream, Arc::clone(&activity), limits, origin(), place));
+    let serving = tokio::spawn(async move {
         let service = service_fn(move |request| {
             let (activity, may) = (Arc::clone(&activity), Arc::clone(&may));
             async move { Ok::<_, Infallible>(answer(&activity, &may, request).await) }
         });
-        hyper::server::conn::http1::Builder::new().serve_connection(io, service).await.unwrap();
+        hyper::server::conn::http1::Builder::new().serve_connection(io, service).await
     });
-    client
+    (client, serving)
 }
 
 const FINAL: &str = "HTTP/1.1 200 OK\r\ndate: x\r\ncontent-length: 2\r\n\r\nok";
@@ -110,4 +127,13 @@ async fn a_client_of_http_1_0_gets_the_final_response_alone() {
     let mut client = serve(Arc::default()).await;
     client.write_all(b"GET /xx HTTP/1.0\r\n\r\n").await.unwrap();
     expect(&mut client, "HTTP/1.0 200 OK\r\n").await;
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_the_last_answer_is_not_waited_for_for_ever() {
+    let limits = Limits { client_idle: std::time::Duration::from_millis(100), ..Limits::default() };
+    let (mut client, serving) = serve_within(limits, Arc::default()).await;
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nLarge: 1\r\nConnection: close\r\n\r\n").await.unwrap();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(5), serving).await.unwrap().unwrap();
+    assert!(ended.is_err(), "{ended:?}");
 }

@@ -1,7 +1,7 @@
 //! Everything that is counted, as Prometheus reads it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
 use super::count::Counter;
 use super::place::{RouteStats, ServiceStats};
@@ -185,9 +185,10 @@ fn about_the_gateway(text: &mut Text, metrics: &Metrics) {
     text.family(name, Kind::Counter, "Configurations that were refused, so that the one before stayed.");
     text.sample(name, &[], metrics.refused_configurations.get());
     let name = "msctl_certificate_expiry_timestamp_seconds";
-    text.family(name, Kind::Gauge, "When a certificate ends, in seconds since 1970.");
-    for (names, ends) in metrics.certificates() {
-        text.sample(name, &[("name", &names)], ends);
+    text.family(name, Kind::Gauge, "When the certificate of a listener ends, in seconds since 1970.");
+    for (listener, ends) in metrics.certificates() {
+        let ends = ends.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        text.sample(name, &[("listener", &listener.to_string())], ends);
     }
     let name = "msctl_build_info";
     text.family(name, Kind::Gauge, "Always 1; which msctl this is.");

@@ -173,6 +173,7 @@ impl Breaker {
 }
 
 impl Admission<'_> {
+    #[cfg(test)]
     pub fn is_probe(&self) -> bool {
         self.is_probe
     }

@@ -40,6 +40,7 @@ impl Load {
     }
 
     /// Retries that are on their way.
+    #[cfg(test)]
     pub fn retries(&self) -> u32 {
         self.retries.load(Ordering::Acquire)
     }

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use http::header::COOKIE;
 
 use super::balance::Candidate;
+use crate::model::cookie;
 use crate::model::traffic::Canary;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +48,8 @@ fn is_asked_for(canary: &Canary, headers: &HeaderMap) -> bool {
 
 /// Names and values. HTTP/2 clients may send several `Cookie` fields (RFC 9113, section 8.2.3).
 pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
-    fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='))
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|field| cookie::pairs(field.as_bytes()));
+    pairs.filter_map(|(name, value)| Some((str::from_utf8(name).ok()?, str::from_utf8(value).ok()?)))
 }
 
 #[cfg(test)]

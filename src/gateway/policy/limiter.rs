@@ -89,12 +89,9 @@ impl Limiter {
     }
 
     /// Keys that are remembered.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         (0..SHARDS).map(|index| lock(&self.shards[index]).len()).sum()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
@@ -118,7 +115,7 @@ impl Key<'_> {
 
     fn masked(self) -> Self {
         match self {
-            Self::Client(address) => Self::Client(network(address.to_canonical())),
+            Self::Client(address) => Self::Client(network(address)),
             other => other,
         }
     }
@@ -130,8 +127,9 @@ pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-fn network(address: IpAddr) -> IpAddr {
-    match address {
+/// What one client has at least: an IPv4 address, or a /64 of IPv6.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         v4 @ IpAddr::V4(_) => v4,
     }

@@ -8,7 +8,7 @@
 //! For one request they are asked in this order: [`limiter`] (is this client too fast?), [`budget`]
 //! (is the service full?), then for each try [`breaker`] (is it worth trying?), [`canary`] and
 //! [`balance`] (which instance?); its answer is told to [`outlier`] and [`breaker`], and [`retry`]
-//! and [`budget`] say whether there is another try. [`shed`] is asked for each connection.
+//! and [`budget`] say whether there is another try.
 
 pub mod balance;
 pub mod breaker;
@@ -18,7 +18,6 @@ pub mod limiter;
 pub mod outlier;
 pub mod rendezvous;
 pub mod retry;
-pub mod shed;
 
 mod numbers;
 

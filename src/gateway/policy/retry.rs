@@ -69,7 +69,7 @@ pub enum Decision {
     Final(Reason),
 }
 
-/// Why a failure is final; the names are for logs and metrics.
+/// Why a failure is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// The failure would be the same elsewhere, or the policy does not name it.
@@ -78,18 +78,6 @@ pub enum Reason {
     BodyGone,
     NoTriesLeft,
     NotWanted,
-}
-
-impl Reason {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotRetryable => "not_retryable",
-            Self::NotIdempotent => "not_idempotent",
-            Self::BodyGone => "body_gone",
-            Self::NoTriesLeft => "no_tries_left",
-            Self::NotWanted => "not_wanted",
-        }
-    }
 }
 
 pub fn decide(failed: &Failed<'_>, policy: &RetryPolicy) -> Decision {

@@ -16,24 +16,52 @@ async fn is_served(wire: &mut Wire) -> bool {
 }
 
 #[tokio::test]
-async fn more_connections_than_there_may_be_are_closed_at_once() {
-    let world = World::with_limits(Limits { connections: 2, ..Limits::default() }).await;
+async fn when_all_are_busy_one_more_connection_is_closed_at_once() {
+    let mut world = World::with_limits(Limits { connections: 2, ..Limits::default() }).await;
+    let silent = Backend::new(|mut wire, _| async move {
+        wire.read().await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    world.set("order", &[(1, silent.address, Ready)]);
     let (mut one, mut other) = (Wire::connect(world.public).await, Wire::connect(world.public).await);
-    assert!(is_served(&mut one).await && is_served(&mut other).await);
+    for wire in [&mut one, &mut other] {
+        wire.write("GET /orders HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    }
+    while silent.connections() < 2 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(Wire::connect(world.public).await.read_to_end().await, b"");
     // Instances are no clients.
     let mut inside = Wire::connect(world.internal).await;
     inside.write("GET / HTTP/1.1\r\nHost: nobody\r\n\r\n").await;
     assert!(inside.read().await.is_some());
-    drop(inside);
-    drop(one);
-    assert!(is_served(&mut other).await);
+    drop((inside, one));
     // Its end is noticed a moment later.
     while !is_served_now(&world).await {
         tokio::task::yield_now().await;
     }
     let counts = world.gateway.connection_counts();
     assert!(counts.refused >= 1 && counts.accepted >= 4, "{counts:?}");
+}
+
+#[tokio::test]
+async fn at_the_cap_a_connection_that_rests_gives_way_to_the_next() {
+    let world = World::with_limits(Limits { connections: 2, ..Limits::default() }).await;
+    let mut rest = Vec::new();
+    for _ in 0..5 {
+        let mut wire = Wire::connect(world.public).await;
+        assert!(is_served(&mut wire).await);
+        rest.push(wire);
+    }
+    for oldest in &mut rest[..3] {
+        assert_eq!(oldest.read_to_end().await, b"");
+    }
+    for newest in &mut rest[3..] {
+        assert!(is_served(newest).await);
+    }
+    let counts = world.gateway.connection_counts();
+    assert_eq!((counts.refused, counts.shed), (0, 3));
 }
 
 async fn is_served_now(world: &World) -> bool {

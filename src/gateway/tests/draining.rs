@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, ok};
 use super::harness::{World, instance, send};
-use super::streaming::{GOING_AWAY, HANDSHAKE, tunnelling};
+use super::tunnels::{GOING_AWAY, HANDSHAKE, tunnelling};
 use super::wire::{PATIENCE, Wire};
 use crate::gateway::{DrainOutcome, Limits, Stopped};
 use crate::model::catalog::EndpointState::{Draining, Ready};

@@ -8,11 +8,12 @@ use http::{HeaderMap, Request, Response};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::backend::Backend;
 use super::harness::{World, instance};
 use super::streams::{Answer, Asked, Client, Streams, head_of};
 use super::wire::PATIENCE;
 use crate::model::catalog::EndpointState::Ready;
-use crate::model::traffic::UpstreamProtocol::Http2;
+use crate::model::traffic::UpstreamProtocol::{Http1, Http2};
 use crate::model::traffic::{BreakerPolicy, RoutePolicy, Timeouts, TrafficPolicy};
 
 /// A message with its length before it.
@@ -216,4 +217,27 @@ async fn a_service_that_takes_no_calls_is_left_alone_though_http_is_fine() {
         by_the_gateway.push(answer.head.headers.contains_key("grpc-message"));
     }
     assert_eq!(by_the_gateway, [false, false, false, true]);
+}
+
+#[tokio::test]
+async fn who_only_says_that_it_is_a_call_has_no_more_time_than_others_and_is_answered_like_them() {
+    let timeouts = Timeouts { response: Duration::from_millis(50), ..Timeouts::default() };
+    let policy = RoutePolicy { timeouts, ..RoutePolicy::default() };
+    let (by_2, _resets) = silent(false).await;
+    let world = World::speaking_with(Http2, by_2.address, &policy).await;
+    let old =
+        "POST /orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n";
+    let late = world.send(old).await;
+    assert_eq!((late.status(), late.problem("code").as_str()), (504, "upstream_timeout"));
+    let refused = world.send(&old.replace("/orders", "/private")).await;
+    assert_eq!((refused.status(), refused.problem("code").as_str()), (401, "token_missing"));
+
+    let by_1 = Backend::new(|mut wire, _| async move {
+        wire.read_head().await;
+        wire.read_to_end().await;
+    })
+    .await;
+    let world = World::speaking_with(Http1, by_1.address, &policy).await;
+    let late = Client::connect(world.public).await.ask(call("/orders").body(()).unwrap()).await.unwrap();
+    assert_eq!((late.head.status.as_u16(), late.head.headers.get("grpc-status")), (504, None));
 }

@@ -36,9 +36,14 @@ impl Log {
 
     /// The line about the request for this path, once it is there.
     pub async fn about(&self, path: &str) -> Value {
+        self.with("path", path).await
+    }
+
+    /// The line that has this field, once it is there.
+    pub async fn with(&self, field: &str, text: &str) -> Value {
         let waiting = async {
             loop {
-                if let Some(line) = self.lines().into_iter().find(|line| line["path"] == path) {
+                if let Some(line) = self.lines().into_iter().find(|line| line[field] == text) {
                     return line;
                 }
                 tokio::task::yield_now().await;

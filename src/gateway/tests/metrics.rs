@@ -1,6 +1,7 @@
 //! What is counted, as Prometheus reads it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::backend::Backend;
 use super::harness::{World, instance, send};
@@ -230,6 +231,51 @@ async fn a_stale_connection_counts_as_a_retry() {
     world.get("/orders", "").await;
     world.get("/orders", "").await;
     read(&world, "msctl_retries_total service=order reason=stale outcome=answered", 1.0).await;
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_counted_and_noted() {
+    let world = World::new().await;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000));
+    for (sent, status, flag, code) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", 400, "DPE", "request_malformed"),
+        (long.as_str(), 414, "TL", "uri_too_long"),
+    ] {
+        let answer = world.send(sent).await;
+        assert_eq!(answer.status(), status);
+        let line = world.log.with("id", answer.header("x-request-id").unwrap()).await;
+        assert_eq!(line["status"], status, "{line}");
+        assert_eq!((&line["flag"], &line["code"]), (&flag.into(), &code.into()), "{line}");
+        assert_eq!((&line["door"], &line["client"]), (&"public".into(), &"127.0.0.1".into()), "{line}");
+        read(&world, &format!("msctl_requests_total method=other code={status} response_flag={flag}"), 1.0)
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_counted_by_what_came_of_them() {
+    let backend = Backend::named("a").await;
+    let world = World::serving(backend.address).await;
+    for (token, times) in [("ann", 3), ("bad", 2)] {
+        for _ in 0..times {
+            world.get("/private", &format!("Authorization: Bearer {token}\r\n")).await;
+        }
+    }
+    let read = read(&world, "msctl_tokens_total result=accepted", 3.0).await;
+    read.is("msctl_tokens_total result=rejected", 2.0);
+    read.is("msctl_token_cache_total result=hit", 2.0);
+    read.is("msctl_token_cache_total result=miss", 3.0);
+}
+
+#[tokio::test]
+async fn the_end_of_a_certificate_is_shown_for_as_long_as_it_is_presented() {
+    let world = World::new().await;
+    let (listener, ends) = ("127.0.0.1:8443".parse().unwrap(), UNIX_EPOCH + Duration::from_secs(4_000));
+    world.gateway.metrics().certificate(listener, Some(ends));
+    let sample = "msctl_certificate_expiry_timestamp_seconds listener=127.0.0.1:8443";
+    Exposition::parse(&render(&world.gateway.sight())).is(sample, 4_000.0);
+    world.gateway.metrics().certificate(listener, None);
+    assert!(!render(&world.gateway.sight()).contains("8443"));
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Instances that break off, talk nonsense or keep silent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
 
 use super::backend::{Backend, ok};
 use super::harness::{World, send};
@@ -203,6 +205,27 @@ async fn a_connection_that_was_kept_too_long_is_not_used_again() {
         assert_eq!(send(world.public, "GET /orders HTTP/1.1\r\nHost: a\r\n\r\n").await.status(), 200);
     }
     assert_eq!(backend.connections(), 3);
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_asks_for_any_more_is_closed() {
+    let closed = Arc::<Notify>::default();
+    let tells = Arc::clone(&closed);
+    let backend = Backend::new(move |mut wire, _| {
+        let tells = Arc::clone(&tells);
+        async move {
+            while wire.read().await.is_some() {
+                wire.write(ok("a")).await;
+            }
+            tells.notify_one();
+        }
+    })
+    .await;
+    let limits = Limits { pool_idle: Duration::from_millis(20), ..Limits::default() };
+    let mut world = World::with_limits(limits).await;
+    world.set("order", &[(1, backend.address, Ready)]);
+    assert_eq!(world.get("/orders", "").await.text(), "a");
+    closed.notified().await;
 }
 
 #[tokio::test]

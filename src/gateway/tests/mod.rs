@@ -28,6 +28,8 @@ mod pairings;
 mod retrying;
 mod routing;
 mod sharing;
+mod stalling;
 mod streaming;
 mod tls;
 mod tracing;
+mod tunnels;

@@ -215,6 +215,15 @@ async fn a_handshake_that_does_not_come_in_time_ends_the_connection() {
     }
 }
 
+/// The first message of a handshake.
+fn hello(config: ClientConfig) -> Vec<u8> {
+    let name = ServerName::try_from("store.localhost").unwrap();
+    let mut connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut bytes = Vec::new();
+    connection.write_tls(&mut bytes).unwrap();
+    bytes
+}
+
 #[tokio::test]
 async fn handshakes_take_turns_and_silence_takes_none() {
     let own = certificate(&["store.localhost"]);
@@ -223,17 +232,20 @@ async fn handshakes_take_turns_and_silence_takes_none() {
     let (world, _backend) = world(tls).await;
     let _silent = Wire::connect(world.public).await;
     connect(client(&[&own], &[]), world.public, "store.localhost").await.unwrap();
-    // One that ended halfway gives its turn back.
+    // Neither does half a word, nor a whole one that is followed by nothing.
     let mut half = Wire::connect(world.public).await;
-    half.write(b"\x16\x03\x01\x02\x00").await;
-    drop(half);
+    half.write(b"\x16").await;
+    connect(client(&[&own], &[]), world.public, "store.localhost").await.unwrap();
+    let mut mute = Wire::connect(world.public).await;
+    mute.write(hello(client(&[&own], &[]))).await;
+    assert_eq!(mute.read_some().await[0], 0x16, "the answer to it");
     connect(client(&[&own], &[]), world.public, "store.localhost").await.unwrap();
 }
 
 #[tokio::test]
 async fn an_upgraded_connection_is_carried_by_tls() {
     let own = certificate(&["store.localhost"]);
-    let backend = super::streaming::tunnelling().await;
+    let backend = super::tunnels::tunnelling().await;
     let mut world = World::by_tls(door(&[&own]), Limits::default()).await;
     world.set("order", &[(1, backend.address, crate::model::catalog::EndpointState::Ready)]);
     let mut stream = connect(client(&[&own], &[b"http/1.1"]), world.public, "store.localhost").await.unwrap();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
@@ -33,15 +34,32 @@ const INHERITED: [&str; 12] = [
     "JAVA_HOME",
 ];
 
-/// The part of our own environment that instances get.
-pub fn inherited() -> BTreeMap<String, OsString> {
-    let value = |name: &str| Some((name.to_owned(), std::env::var_os(name)?));
-    INHERITED.into_iter().filter_map(value).collect()
+/// What instances get of ours, as it was at the beginning.
+pub struct Inherited {
+    environment: BTreeMap<String, OsString>,
+    /// How many files one may have open. The gateway raises this process's own limit, but programs that
+    /// use `select` must not have descriptors above the usual limit, and some size their tables by it.
+    files: Rlimit,
+}
+
+impl Inherited {
+    pub fn now() -> Self {
+        let value = |name: &str| Some((name.to_owned(), std::env::var_os(name)?));
+        let environment = INHERITED.into_iter().filter_map(value).collect();
+        Self { environment, files: getrlimit(Resource::Nofile) }
+    }
+
+    /// It has only just been started: nothing of it has so many files open yet.
+    fn limit(&self, child: &Child) {
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        // One that has ended already needs no limit.
+        let _ = id.map(|id| prlimit(Some(id), Resource::Nofile, self.files));
+    }
 }
 
 pub async fn launch(
     world: &Arc<World>,
-    inherited: &BTreeMap<String, OsString>,
+    inherited: &Inherited,
     spec: &InstanceSpec,
 ) -> Result<(), RuntimeError> {
     let (argv, folder) = command_of(spec)?;
@@ -52,13 +70,14 @@ pub async fn launch(
     clear_leftovers(world, spec).await?;
     let port = world.free_port()?;
     let mut command = Command::new(&argv[0]);
-    command.args(&argv[1..]).current_dir(folder).env_clear().envs(inherited);
+    command.args(&argv[1..]).current_dir(folder).env_clear().envs(&inherited.environment);
     // Only the gateway is to be reached from elsewhere; a program that knows HOST keeps to itself.
     command.env("HOST", "127.0.0.1");
     command.envs(spec.environment.iter().cloned()).env("PORT", port.to_string());
     command.envs(labels::to_variables(&world.platform, spec, port));
     attach_output(&mut command, &folders::log_file(&world.state, &spec.name))?;
     let child = command.process_group(0).spawn().map_err(|error| cannot_run(&argv[0], &error.to_string()))?;
+    inherited.limit(&child);
     keep(world, spec, port, child)
 }
 

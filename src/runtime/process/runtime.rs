@@ -1,7 +1,6 @@
 //! The contract, kept with local processes.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +20,7 @@ use crate::runtime::{
     RuntimeKind, StopOutcome, Underlay,
 };
 
+use super::launch::Inherited;
 use super::table::{self, State};
 use super::world::{Known, World};
 use super::{exits, folders, follow, labels, launch, output, stop};
@@ -31,7 +31,7 @@ const KEEPING: Duration = Duration::from_secs(1);
 /// Runs one platform's instances as processes of this machine.
 pub struct Process {
     world: Arc<World>,
-    inherited: BTreeMap<String, OsString>,
+    inherited: Inherited,
     keeper: OnceLock<()>,
 }
 
@@ -47,7 +47,7 @@ impl Process {
         }
         folders::make_private(&state)?;
         let world = Arc::new(World::new(platform, state));
-        Ok(Self { world, inherited: launch::inherited(), keeper: OnceLock::new() })
+        Ok(Self { world, inherited: Inherited::now(), keeper: OnceLock::new() })
     }
 
     fn ensure_keeper(&self) {

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
 use super::table::{self, State};
@@ -116,6 +116,19 @@ async fn a_process_is_found_again_by_its_labels_alone() {
     reaper.join().unwrap().unwrap();
     let ended = InstanceState::Exited { code: None, out_of_memory: false };
     assert_eq!(scene.look().await.unwrap().state, ended, "whose child it is not, of that no code is known");
+}
+
+#[tokio::test]
+async fn a_process_may_open_as_many_files_as_this_one_could_at_first() {
+    let scene = Scene::new();
+    let at_first = getrlimit(Resource::Nofile);
+    let most = at_first.current.unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(most - 1), maximum: at_first.maximum }).unwrap();
+    // It is told so when it has only just begun.
+    let script = format!("until [ $(ulimit -Sn) = {most} ]; do sleep 0.01; done");
+    scene.runtime.launch(&spec(&script)).await.unwrap();
+    assert_eq!(scene.output().await, "");
+    setrlimit(Resource::Nofile, at_first).unwrap();
 }
 
 #[tokio::test]

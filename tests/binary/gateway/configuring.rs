@@ -179,7 +179,8 @@ fn a_listener_may_speak_tls_and_lead_plain_http_there() {
     let svc = service("svc", &[backend.address]);
     let secure = format!("tls = \"local\"\nredirect_from = \"{free}\"\nhsts = true\n");
     let home = tempfile::tempdir().unwrap();
-    let file = format!("[[listeners]]\nlisten = \"127.0.0.1:0\"\n{secure}{svc}");
+    let admin = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let file = format!("[[listeners]]\nlisten = \"127.0.0.1:0\"\n{secure}{admin}{svc}");
     std::fs::write(home.path().join("gateway.toml"), file).unwrap();
     let command = Msctl::new(home.path(), &["gateway", "--config", "gateway.toml"]).within(home.path());
     let running = command.spawn();
@@ -196,6 +197,12 @@ fn a_listener_may_speak_tls_and_lead_plain_http_there() {
     let authority = Path::new(trust["certificate"].as_str().unwrap());
     let answer = tls::get(&address.to_string(), "localhost", "/svc/x", authority).unwrap();
     assert!(answer.contains("strict-transport-security: max-age=31536000\r\n"), "{answer}");
+    let admin = super::address_after(&running, "admin at http://");
+    let metrics = get(&format!("http://{admin}/metrics")).body;
+    assert!(
+        metrics.contains("msctl_certificate_expiry_timestamp_seconds{listener=\"127.0.0.1:"),
+        "{metrics}"
+    );
 }
 
 #[test]

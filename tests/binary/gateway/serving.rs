@@ -88,3 +88,14 @@ fn gateways_that_share_a_port_all_get_clients() {
         (answered.len() == 2).then_some(())
     });
 }
+
+#[test]
+fn the_limit_of_open_files_is_raised_and_what_it_does_not_allow_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "ulimit -Sn 256 && ulimit -Hn 4096 && exec \"$0\" gateway --listen 127.0.0.1:0 \
+                  --route /svc=http://127.0.0.1:1 --no-probe";
+    let limited = Msctl::new(folder.path(), &["-c", script, env!("CARGO_BIN_EXE_msctl")]).program("/bin/sh");
+    let running = limited.spawn();
+    running.says("the limit of open files is 4096");
+    assert!(running.stderr().contains("2016"), "{}", running.stderr());
+}
