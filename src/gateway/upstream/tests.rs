@@ -44,6 +44,20 @@ async fn an_unknown_instance_is_idle_at_once() {
     assert_eq!(Upstreams::default().drain(&name(), Duration::from_secs(10)).await, DrainOutcome::Idle);
 }
 
+#[test]
+fn a_service_that_no_table_has_is_forgotten() {
+    let upstreams = Upstreams::default();
+    let (order, mail) = ("order".parse().unwrap(), "mail".parse().unwrap());
+    let kept = upstreams.service(&order);
+    let open = upstreams.service(&mail).admit(1).unwrap();
+    upstreams.tidy();
+    assert!(Arc::ptr_eq(&kept, &upstreams.service(&order)));
+    assert_eq!(upstreams.known.lock().unwrap().services.len(), 2, "one has an open request");
+    drop(open);
+    upstreams.tidy();
+    assert_eq!(upstreams.known.lock().unwrap().services.len(), 1);
+}
+
 #[tokio::test]
 async fn counts_survive_as_long_as_the_instance_does() {
     let upstreams = Upstreams::default();
@@ -82,18 +96,4 @@ async fn an_instance_that_is_ready_again_after_its_drain_is_a_new_one() {
 fn the_workers_share_what_an_instance_may_have_of_idle_connections() {
     let room = |pools| idle_room(&Limits { pool_size: 64, ..Limits::default() }, pools);
     assert_eq!([1, 4, 48, 64, 200].map(room), [64, 16, 1, 1, 1]);
-}
-
-#[test]
-fn a_service_that_no_table_has_is_forgotten() {
-    let upstreams = Upstreams::default();
-    let (order, mail) = ("order".parse().unwrap(), "mail".parse().unwrap());
-    let kept = upstreams.service(&order);
-    let open = upstreams.service(&mail).admit(1).unwrap();
-    upstreams.tidy();
-    assert!(Arc::ptr_eq(&kept, &upstreams.service(&order)));
-    assert_eq!(upstreams.known.lock().unwrap().services.len(), 2, "one has an open request");
-    drop(open);
-    upstreams.tidy();
-    assert_eq!(upstreams.known.lock().unwrap().services.len(), 1);
 }
