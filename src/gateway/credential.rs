@@ -9,6 +9,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::message::Authority;
+use super::policy::canary::cookies;
 use crate::model::traffic::{Cors, Origins};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -108,9 +109,7 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 fn cookie(headers: &HeaderMap) -> Credential<'_> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut tokens = pairs.filter(|(name, _)| *name == TOKEN_COOKIE).map(|(_, value)| value);
+    let mut tokens = cookies(headers).filter(|(name, _)| *name == TOKEN_COOKIE).map(|(_, value)| value);
     match (tokens.next(), tokens.next()) {
         (None, _) => Credential::None,
         (Some(token), None) => Credential::Token(token),
