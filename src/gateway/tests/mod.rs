@@ -6,6 +6,7 @@ mod backend;
 mod frames;
 mod harness;
 mod log;
+mod store;
 mod streams;
 mod wire;
 
