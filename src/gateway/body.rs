@@ -12,6 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use super::gzip::Gzipped;
 use super::proxied_body::ProxiedBody;
 use super::stall::Bounds;
+use super::tunnel::Opening;
 use crate::model::traffic::Timeouts;
 
 /// Whatever made a body end early. It goes to the access log; the client sees the connection end.
@@ -26,6 +27,8 @@ enum Kind {
     Embedded(UnsyncBoxBody<Bytes, BodyError>),
     /// Rare next to the others, and larger than they are.
     Gzipped(Box<Gzipped>),
+    /// Nothing: what follows is a tunnel.
+    Opening(Option<Opening>),
 }
 
 impl Body {
@@ -51,7 +54,7 @@ impl Body {
         match &self.0 {
             Kind::Proxied(body) => body.bounds(),
             Kind::Gzipped(body) => body.bounds(),
-            Kind::Empty | Kind::Full(_) | Kind::Embedded(_) => {
+            Kind::Empty | Kind::Full(_) | Kind::Embedded(_) | Kind::Opening(_) => {
                 Bounds { idle: Timeouts::default().idle, deadline: None }
             }
         }
@@ -64,6 +67,15 @@ impl Body {
     pub(super) fn proxied(body: ProxiedBody) -> Self {
         Self(Kind::Proxied(body))
     }
+
+    pub(super) fn opening(opening: Opening) -> Self {
+        Self(Kind::Opening(Some(opening)))
+    }
+
+    /// The tunnel that it opens, if it does.
+    pub(super) fn take_opening(&mut self) -> Option<Opening> {
+        if let Kind::Opening(opening) = &mut self.0 { opening.take() } else { None }
+    }
 }
 
 impl fmt::Debug for Body {
@@ -74,6 +86,7 @@ impl fmt::Debug for Body {
             Kind::Proxied(_) => "proxied",
             Kind::Embedded(_) => "embedded",
             Kind::Gzipped(_) => "gzipped",
+            Kind::Opening(_) => "opening",
         };
         write!(f, "Body({kind})")
     }
@@ -88,7 +101,7 @@ impl HttpBody for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
-            Kind::Empty => Poll::Ready(None),
+            Kind::Empty | Kind::Opening(_) => Poll::Ready(None),
             Kind::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 self.0 = Kind::Empty;
@@ -102,7 +115,7 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
+            Kind::Empty | Kind::Opening(_) => true,
             Kind::Full(_) => false,
             Kind::Proxied(body) => body.is_end_stream(),
             Kind::Embedded(body) => body.is_end_stream(),
@@ -112,7 +125,7 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Empty | Kind::Opening(_) => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Proxied(body) => body.size_hint(),
             Kind::Embedded(body) => body.size_hint(),

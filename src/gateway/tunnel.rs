@@ -19,9 +19,11 @@ use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use super::access_log::Record;
 use super::body::Body;
 use super::headers::{has_token, remove_hop_by_hop};
 use super::server::Tasks;
@@ -42,6 +44,14 @@ pub(super) struct Wanted {
 enum Form {
     Upgrade,
     Connect,
+}
+
+/// The gateway's answer that opens a tunnel: whoever sends it hands over what is known of the request,
+/// which is over when the tunnel is.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) record: oneshot::Sender<Record>,
 }
 
 /// Makes an extended CONNECT that opens a WebSocket what it would be in HTTP/1.1. Any other CONNECT
@@ -117,12 +127,16 @@ pub(super) fn open<B>(
     let instance_side = hyper::upgrade::on(&mut response);
     let upstream = Arc::clone(lease.upstream());
     let silence = timeouts.tunnel_idle;
+    let pulse = Arc::new(Pulse::default());
+    let (record, handed_over) = oneshot::channel();
+    let opening = Opening { pulse: Arc::clone(&pulse), record };
     let task = tasks.spawn(async move {
-        let ended = copy(client, instance_side, silence).await;
+        let _record = handed_over.await;
+        let ended = copy(client, instance_side, &pulse, silence).await;
         tracing::debug!(instance = %lease.upstream().instance(), ?ended, "tunnel closed");
     });
     upstream.cut_on_close(task);
-    let mut answer = response.map(|_| Body::empty());
+    let mut answer = response.map(|_| Body::opening(opening));
     remove_hop_by_hop(answer.headers_mut());
     match form {
         Form::Upgrade => set_headers(answer.headers_mut()),
@@ -137,25 +151,29 @@ pub(super) fn open<B>(
 
 /// How many bytes went to the instance and came from it. A side that says no more is still listened
 /// to by the other.
-async fn copy(client: OnUpgrade, instance: OnUpgrade, silence: Duration) -> io::Result<(u64, u64)> {
+async fn copy(
+    client: OnUpgrade,
+    instance: OnUpgrade,
+    pulse: &Pulse,
+    silence: Duration,
+) -> io::Result<(u64, u64)> {
     let (client, instance) = tokio::try_join!(client, instance).map_err(io::Error::other)?;
-    let pulse = Pulse::default();
-    let mut client = TunnelEnd::new(TokioIo::new(client), &pulse);
+    let mut client = TunnelEnd::new(TokioIo::new(client), pulse);
     let mut instance = TokioIo::new(instance);
     tokio::select! {
         ended = copy_bidirectional(&mut client, &mut instance) => ended,
         // What was on its way is lost with either branch; both end the tunnel.
-        () = silent(&pulse, silence) => Err(io::ErrorKind::TimedOut.into()),
+        () = silent(pulse, silence) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
 /// Returns when nothing was said for one to two times as long as allowed: no clock is read for what
 /// is said.
 async fn silent(pulse: &Pulse, silence: Duration) {
-    let mut heard = pulse.count();
+    let mut heard = pulse.bytes();
     loop {
         sleep(silence).await;
-        if std::mem::replace(&mut heard, pulse.count()) == pulse.count() {
+        if std::mem::replace(&mut heard, pulse.bytes()) == pulse.bytes() {
             return;
         }
     }

@@ -15,17 +15,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
 const CLOSE: u8 = 0x8;
 
-/// Counts what is said, by whichever side.
+/// Counts what is said, in bytes.
 #[derive(Debug, Default)]
-pub(super) struct Pulse(AtomicU64);
+pub(super) struct Pulse {
+    from_client: AtomicU64,
+    to_client: AtomicU64,
+}
 
 impl Pulse {
-    pub(super) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn beat(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    /// What the client has said, and what it was told.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.from_client.load(Ordering::Relaxed), self.to_client.load(Ordering::Relaxed))
     }
 }
 
@@ -59,8 +59,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TunnelEnd<'_, S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
-        self.pulse.beat();
+        let heard = buffer.filled().len().saturating_sub(before);
+        self.pulse.from_client.fetch_add(heard as u64, Ordering::Relaxed);
         Poll::Ready(read)
     }
 }
@@ -72,7 +74,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TunnelEnd<'_, S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.pulse.beat();
+        self.pulse.to_client.fetch_add(written as u64, Ordering::Relaxed);
         self.frames.pass(&bytes[..written]);
         Poll::Ready(Ok(written))
     }

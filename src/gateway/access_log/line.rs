@@ -10,7 +10,7 @@
 //! | `route` | the prefix of the rule that it took |
 //! | `service`, `instance`, `generation` | who answered |
 //! | `status`, `flag`, `code` | what with, and why if not the service said so |
-//! | `bytes_in`, `bytes_out` | of the bodies |
+//! | `bytes_in`, `bytes_out` | of the bodies, and of what a WebSocket said after them |
 //! | `total_ms`, `upstream_ms`, `connect_ms` | altogether; from the first try to the head of the answer; for opening connections, if any was |
 //! | `attempts` | at reaching an instance |
 //! | `subject`, `caller` | of the token; the service that called |

@@ -19,6 +19,8 @@ use crate::gateway::grpc;
 use crate::gateway::metrics::{Answer, Metrics, RetryOutcome, RetryReason, RouteStats};
 use crate::gateway::problem::Problem;
 use crate::gateway::trace_context::TraceContext;
+use crate::gateway::tunnel::Opening;
+use crate::gateway::tunnel_end::Pulse;
 use crate::gateway::upload::Upload;
 use crate::gateway::upstream::Upstream;
 use crate::model::name::ServiceName;
@@ -62,6 +64,8 @@ pub(in crate::gateway) struct Record {
     pub(super) route: Option<Arc<RouteStats>>,
     pub(super) upstream: Option<Arc<Upstream>>,
     upload: Option<Arc<Upload>>,
+    /// It went on as a tunnel: it was counted when that opened, all but the bytes.
+    tunnel: Option<Arc<Pulse>>,
     pub(super) tries: Tries,
     fault: Option<(&'static str, Flag)>,
     bytes_out: u64,
@@ -124,6 +128,7 @@ impl Record {
             route: None,
             upstream: None,
             upload: None,
+            tunnel: None,
             tries: Tries::default(),
             fault: None,
             bytes_out: 0,
@@ -195,12 +200,24 @@ impl Record {
         self.fault = Some((problem.code(), Flag::of(problem)));
     }
 
-    /// Hands the record to the body: the request is over when that is.
-    pub(in crate::gateway) fn answers(mut self, response: Response<Body>) -> Response<Recorded> {
-        self.end = End::Answered(response.status());
+    /// Hands the record to the body, or to the tunnel: the request is over when that is.
+    pub(in crate::gateway) fn answers(mut self, mut response: Response<Body>) -> Response<Recorded> {
         self.busy.is_answered();
+        if let Some(opening) = response.body_mut().take_opening() {
+            self.tunnels(response.status(), opening);
+            return response.map(|body| Recorded { body, record: None });
+        }
+        self.end = End::Answered(response.status());
         self.busy.pace().answers(response.body().bounds());
-        response.map(|body| Recorded { body, record: self })
+        response.map(|body| Recorded { body, record: Some(self) })
+    }
+
+    fn tunnels(mut self, status: StatusCode, opening: Opening) {
+        self.end = End::Complete(status);
+        self.count(&self.outcome());
+        self.tunnel = Some(opening.pulse);
+        // A tunnel that was cut before it began wants no record, which then ends here.
+        let _ = opening.record.send(self);
     }
 
     fn outcome(&self) -> Outcome {
@@ -214,18 +231,24 @@ impl Record {
             End::Answered(status) => (status.as_u16(), self.fault.or(Some(gone))),
             End::Complete(status) => (status.as_u16(), self.fault),
         };
+        let uploaded = self.upload.as_ref().map_or(0, |upload| upload.taken());
+        let (from_client, to_client) = self.tunnel.as_ref().map_or((0, 0), |tunnel| tunnel.bytes());
         Outcome {
             status,
             code: fault.map(|(code, _)| code),
             flag: fault.map(|(_, flag)| flag),
             total: self.began.elapsed(),
-            bytes_in: self.upload.as_ref().map_or(0, |upload| upload.taken()),
-            bytes_out: self.bytes_out,
+            bytes_in: uploaded + from_client,
+            bytes_out: self.bytes_out + to_client,
         }
     }
 
+    fn stats(&self) -> &RouteStats {
+        self.route.as_ref().unwrap_or_else(|| self.observer.metrics.unrouted())
+    }
+
     fn count(&self, outcome: &Outcome) {
-        let route = self.route.as_ref().unwrap_or_else(|| self.observer.metrics.unrouted());
+        let route = self.stats();
         route.count(&Answer {
             method: self.method.clone(),
             status: outcome.status,
@@ -241,7 +264,10 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let outcome = self.outcome();
-        self.count(&outcome);
+        match &self.tunnel {
+            None => self.count(&outcome),
+            Some(_) => self.stats().carried(outcome.bytes_in, outcome.bytes_out),
+        }
         if let Some(log) = &self.observer.log {
             log.note(|line| super::line::write(self, &outcome, line));
         }
@@ -309,17 +335,33 @@ impl Tries {
     }
 }
 
-/// A body with the record of its request.
+/// A body with the record of its request; without, where a tunnel has taken it.
 #[derive(Debug)]
 pub(in crate::gateway) struct Recorded {
     body: Body,
-    record: Record,
+    record: Option<Record>,
 }
 
-impl Recorded {
+impl Record {
     fn complete(&mut self) {
-        if let End::Answered(status) = self.record.end {
-            self.record.end = End::Complete(status);
+        if let End::Answered(status) = self.end {
+            self.end = End::Complete(status);
+        }
+    }
+
+    /// What the body came to when it was asked for more.
+    fn sees(&mut self, frame: &Poll<Option<Result<Frame<Bytes>, BodyError>>>) {
+        let Poll::Ready(frame) = frame else {
+            return self.busy.pace().waits();
+        };
+        self.busy.pace().moves();
+        match frame {
+            None => self.complete(),
+            Some(Ok(frame)) => self.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Err(error)) => {
+                self.fault = Some(("upstream_cut", Flag::UpstreamCut));
+                tracing::debug!(%error, "response body broke off");
+            }
         }
     }
 }
@@ -327,8 +369,11 @@ impl Recorded {
 impl Drop for Recorded {
     fn drop(&mut self) {
         // hyper does not ask for the end of a body whose length it knows.
-        if self.body.is_end_stream() && !self.record.busy.pace().is_cut() {
-            self.complete();
+        if let Some(record) = &mut self.record
+            && self.body.is_end_stream()
+            && !record.busy.pace().is_cut()
+        {
+            record.complete();
         }
     }
 }
@@ -341,20 +386,9 @@ impl HttpBody for Recorded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
-            self.record.busy.pace().waits();
-            return Poll::Pending;
-        };
-        self.record.busy.pace().moves();
-        match &frame {
-            None => self.complete(),
-            Some(Ok(frame)) => self.record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64),
-            Some(Err(error)) => {
-                self.record.fault = Some(("upstream_cut", Flag::UpstreamCut));
-                tracing::debug!(%error, "response body broke off");
-            }
-        }
-        Poll::Ready(frame)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.record.iter_mut().for_each(|record| record.sees(&frame));
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

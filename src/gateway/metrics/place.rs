@@ -115,11 +115,16 @@ impl RouteStats {
     pub(in crate::gateway) fn count(&self, answer: &Answer) {
         self.answers.add(key(answer));
         self.durations.observe(answer.total);
-        if answer.bytes_in > 0 {
-            self.bytes_in.add(answer.bytes_in);
+        self.carried(answer.bytes_in, answer.bytes_out);
+    }
+
+    /// Bytes of bodies, and of tunnels.
+    pub(in crate::gateway) fn carried(&self, bytes_in: u64, bytes_out: u64) {
+        if bytes_in > 0 {
+            self.bytes_in.add(bytes_in);
         }
-        if answer.bytes_out > 0 {
-            self.bytes_out.add(answer.bytes_out);
+        if bytes_out > 0 {
+            self.bytes_out.add(bytes_out);
         }
     }
 

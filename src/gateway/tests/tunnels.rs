@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::Request;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -11,6 +12,7 @@ use super::harness::{World, instance};
 use super::streams::{Client, head_of};
 use super::wire::{PATIENCE, Wire};
 use crate::gateway::DrainOutcome;
+use crate::gateway::metrics::render;
 use crate::model::catalog::EndpointState::Ready;
 use crate::model::traffic::{RoutePolicy, Timeouts, UpstreamProtocol};
 pub const HANDSHAKE: &str = "GET /orders/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -100,6 +102,24 @@ async fn small_writes_are_not_held_back() {
     };
     // With Nagle's algorithm and delayed acknowledgements this would take 40 ms each.
     timeout(Duration::from_secs(1), exchange).await.expect("fifty small round trips within a second");
+}
+
+#[tokio::test]
+async fn a_tunnel_is_written_down_when_it_is_over_with_what_was_said() {
+    let backend = tunnelling().await;
+    let world = World::serving(backend.address).await;
+    let mut wire = Wire::connect(world.public).await;
+    wire.write(HANDSHAKE).await;
+    assert_eq!(wire.read_head().await.unwrap().status(), 101);
+    wire.write("five!").await;
+    assert_eq!(wire.read_some().await, b"five!");
+    assert!(world.log.lines().is_empty(), "{}", world.log.text());
+    let metrics = render(&world.gateway.sight());
+    assert!(metrics.contains("code=\"101\""), "{metrics}");
+    drop(wire);
+    let line = world.log.about("/orders/live").await;
+    assert_eq!((&line["status"], &line["bytes_in"], &line["bytes_out"]), (&json!(101), &json!(5), &json!(5)));
+    assert!(line.get("flag").is_none(), "{line}");
 }
 
 #[tokio::test]
