@@ -169,7 +169,8 @@ def once(stage, name, path, wanted, arguments, meanwhile=None, **scene):
     wanted.seconds = arguments.seconds
     with stage.gateway(name, **scene) as (front, process):
         warm = Load(**(vars(wanted) | {"seconds": 1}))
-        load.run(front + path, warm, process)
+        if load.run(front + path, warm, process).answers == 0:
+            raise SystemExit(f"{name} answers nothing as it should at {path}: there is nothing to measure")
         if meanwhile:
             meanwhile(front)
         outcome = load.run(front + path, wanted, process, stage.backend.pid)

@@ -29,6 +29,8 @@ class Stage:
         self.backend = None
 
     def __enter__(self):
+        # Started by root, nginx reads files as somebody else.
+        self.folder.chmod(0o711)
         (self.folder / "1m.bin").write_bytes(os.urandom(BODY_LARGE))
         listen = "\n".join(f"listen {endpoint} backlog=4096;" for endpoint in self.endpoints)
         path = self.written("backend.nginx.conf", LISTEN=listen, BODY=BODY_SMALL)
