@@ -56,6 +56,7 @@ mod parting;
 mod patience;
 mod policy;
 mod pool;
+mod preface;
 mod problem;
 mod proxied_body;
 mod proxy;

@@ -33,6 +33,7 @@ use super::client_stream::ClientStream;
 use super::connections::{Connections, Guest, Place};
 use super::door::{Door, Listener};
 use super::parting::{Farewell, Parting};
+use super::preface::{self, Heard};
 use super::proxy::Gateway;
 use super::session::Session;
 use super::stall::Streams;
@@ -80,7 +81,8 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let abort = self.abort.clone();
+        // In a place of its own: what waits for something else in front of it would hold it twice.
+        let (abort, task) = (self.abort.clone(), Box::pin(task));
         let task = self.tracker.spawn_on(async move { abort.run_until_cancelled(task).await }, runtime);
         task.abort_handle()
     }
@@ -197,18 +199,24 @@ impl Entrance {
             return;
         }
         let known = Known { client, activity, place };
-        let Some(tls) = self.tls.clone() else {
-            return self.serve(ClientStream::Clear(stream), None, known).await;
-        };
-        let greeting = tls.greet(stream, self.gateway.limits());
-        match known.activity.ending().run_until_cancelled(greeting).await {
-            Some(Ok(Greeting::Secure(stream, secured))) => {
-                self.serve(ClientStream::Secure(stream), Some(secured), known).await;
-            }
-            Some(Ok(Greeting::Plain(stream))) => refuse_in_clear(stream).await,
-            Some(Err(error)) => tracing::debug!(%client, %error, "no TLS handshake"),
-            None => {}
+        if let Some((stream, secured)) = self.greet(stream, &known).await {
+            self.serve(stream, secured, known).await;
         }
+    }
+
+    /// `None` where there is nobody to talk to.
+    async fn greet(&self, stream: TcpStream, known: &Known) -> Option<(ClientStream, Option<Secured>)> {
+        let Some(tls) = &self.tls else { return Some((ClientStream::Clear(stream), None)) };
+        // Over before the first request, so it takes no room afterwards.
+        let greeting = Box::pin(tls.greet(stream, self.gateway.limits()));
+        match known.activity.ending().run_until_cancelled(greeting).await? {
+            Ok(Greeting::Secure(stream, secured)) => {
+                return Some((ClientStream::Secure(stream), Some(secured)));
+            }
+            Ok(Greeting::Plain(stream)) => refuse_in_clear(stream).await,
+            Err(error) => tracing::debug!(client = %known.client, %error, "no TLS handshake"),
+        }
+        None
     }
 
     async fn serve(self, stream: ClientStream, tls: Option<Secured>, known: Known) {
@@ -218,15 +226,22 @@ impl Entrance {
         let origin = Origin { observer, door: door.label(), client: client.ip() };
         let limits = Arc::clone(gateway.limits());
         let stream = ClientIo::new(stream, Arc::clone(&activity), limits, origin, place);
-        let ending = ending(tasks.clone(), Arc::clone(&activity));
-        let builder = protocols(tls.as_ref().map(|tls| tls.protocol), Streams(Arc::clone(&activity)));
+        let mut ending = std::pin::pin!(ending(tasks.clone(), Arc::clone(&activity)));
+        let spoken = tokio::select! {
+            biased;
+            // What was said so far is of no use if the connection ends here.
+            spoken = spoken(stream, tls.as_ref()) => spoken,
+            () = ending.as_mut() => return,
+        };
+        let Ok((protocol, stream)) = spoken else { return };
+        let builder = protocols(protocol, Streams(Arc::clone(&activity)));
         let session = Arc::new(Session::new(gateway, door, client, tls, activity, tasks));
         let service = service_fn(move |request| {
             let (session, request) = (Arc::clone(&session), Box::new(request));
-            async move { Ok::<_, Infallible>(answer(&session, request).await) }
+            // hyper has room for one on every connection, also on those that rest.
+            Box::pin(async move { Ok::<_, Infallible>(answer(&session, request).await) })
         });
-        let mut connection =
-            std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let mut connection = Box::pin(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let ended = tokio::select! {
             biased;
             ended = connection.as_mut() => ended,
@@ -295,12 +310,18 @@ async fn refuse_in_clear(mut stream: TcpStream) {
 }
 
 /// HTTP/1.1 or HTTP/2 as it was agreed on; in clear, told apart by the first bytes.
-fn protocols(agreed: Option<Protocol>, streams: Streams) -> auto::Builder<Streams> {
+async fn spoken(stream: ClientIo, tls: Option<&Secured>) -> io::Result<(Protocol, Heard<ClientIo>)> {
+    match tls {
+        Some(tls) => Ok((tls.protocol, Heard::nothing_of(stream))),
+        None => preface::listen(stream).await,
+    }
+}
+
+fn protocols(spoken: Protocol, streams: Streams) -> auto::Builder<Streams> {
     let builder = auto::Builder::new(streams);
-    let mut builder = match agreed {
-        None => builder,
-        Some(Protocol::Http1) => builder.http1_only(),
-        Some(Protocol::Http2) => builder.http2_only(),
+    let mut builder = match spoken {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
     };
     // The waits of HTTP/1 are those of `ClientIo`.
     builder.http1().max_buf_size(BUFFER).header_read_timeout(None).timer(TokioTimer::new());

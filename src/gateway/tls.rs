@@ -53,7 +53,7 @@ pub(super) struct Secured {
     certificates: Arc<Certificates>,
 }
 
-/// What was agreed on by ALPN.
+/// What is spoken: by TLS as ALPN agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http1,
