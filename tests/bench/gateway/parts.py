@@ -113,17 +113,25 @@ def isolation(arguments):
     """A service that never answers, and what those feel who ask for another one."""
     wanted = Load(connections=30, rate=3000)
     measured = {f"{name}, {scene}": [] for name in SMALL_FIELD for scene in ("alone", "beside a silent service")}
-    with Stage(arguments.msctl) as stage, socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen(4096)  # the kernel takes connections, and nobody ever answers
-        slow = f"127.0.0.1:{silent.getsockname()[1]}"
+    with Stage(arguments.msctl) as stage:
         for _ in range(arguments.rounds):
             for name in SMALL_FIELD:
-                measured[f"{name}, alone"] += [once(stage, name, "/1k", wanted, arguments, slow=slow)]
-                with besieged() as siege:
-                    outcome = once(stage, name, "/1k", wanted, arguments, slow=slow, meanwhile=siege)
-                    measured[f"{name}, beside a silent service"] += [outcome]
+                with silence() as slow:
+                    measured[f"{name}, alone"] += [once(stage, name, "/1k", wanted, arguments, slow=slow)]
+                    with besieged() as siege:
+                        outcome = once(stage, name, "/1k", wanted, arguments, slow=slow, meanwhile=siege)
+                        measured[f"{name}, beside a silent service"] += [outcome]
     table("400 requests wait for a service that never answers; another one at 3,000 requests a second", measured)
+
+
+@contextlib.contextmanager
+def silence():
+    """Gives an address where the kernel takes connections, and nobody ever answers. Those that have ended still fill
+    its queue, so there is a new one for each turn."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(4096)
+        yield f"127.0.0.1:{silent.getsockname()[1]}"
 
 
 @contextlib.contextmanager
