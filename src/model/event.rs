@@ -44,6 +44,12 @@ pub enum EventKind {
         subject: String,
         failure: Failure,
     },
+    /// A step was broken off because something newer is wanted.
+    StepGivenUp {
+        service: String,
+        step: StepKind,
+        subject: String,
+    },
     /// A line that a build printed.
     BuildOutput {
         service: String,

@@ -42,6 +42,9 @@ impl<'a> Progress<'a> {
                 self.step_finished(service, *step, subject)
             }
             EventKind::StepFailed { service, subject, failure, .. } => self.failed(service, subject, failure),
+            EventKind::StepGivenUp { subject, .. } => {
+                self.note(Style::Dim, &format!("{subject}: given up for something newer"));
+            }
             EventKind::BuildOutput { service, line } => self.build_line(service, line),
             EventKind::InstanceExited { instance, state, restart_in, .. } => {
                 let next =
