@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proptest::prelude::{Strategy, prop, prop_assert, prop_assert_eq, proptest};
+
 use super::*;
 use crate::model::catalog::Endpoint;
 use crate::model::deployment::{Cause, Outcome, Recipe, Stage, Timings};
@@ -430,4 +432,57 @@ fn what_a_service_prints_cannot_fill_the_history() {
     assert_eq!(changed[0].cause, Cause::FirstStart);
     let Outcome::Failed { failure } = &changed[0].outcome else { panic!("{changed:?}") };
     assert_eq!(failure.excerpt[0].len(), 500);
+}
+
+/// Anything that can be told of two services, in any order.
+fn anything() -> impl Strategy<Value = String> {
+    const WORDS: [&str; 18] = [
+        "started build",
+        "done build",
+        "failed build",
+        "started start",
+        "done start",
+        "failed start",
+        "done await-ready",
+        "failed await-ready",
+        "done admit",
+        "done withdraw",
+        "done remove",
+        "exited",
+        "begun",
+        "unsound",
+        "live",
+        "settled",
+        "stopping",
+        "asked apply",
+    ];
+    (prop::sample::select(&WORDS[..]), prop::sample::select(&["a", "b"][..]), 1..5_u32, 1..3_u16).prop_map(
+        |(words, service, generation, replica)| match words {
+            "settled" | "stopping" => words.to_owned(),
+            "asked apply" | "started build" | "done build" | "failed build" => format!("{words} {service}"),
+            "begun" => format!("begun {service}.v{generation}.{replica} sources-changed"),
+            _ => format!("{words} {service}.v{generation}.{replica}"),
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_one_is_under_way_at_most_and_numbers_grow(story in prop::collection::vec(anything(), 0..60)) {
+        let mut book = Book::default();
+        for (at, happening) in story.iter().enumerate() {
+            book.tell(&format!("{} {happening}", at + 100));
+            for service in ["a", "b"] {
+                let all: Vec<_> = book.written.values().filter(|one| one.service == service).collect();
+                let under_way = all.iter().filter(|one| one.outcome == Outcome::UnderWay).count();
+                prop_assert!(under_way <= 1, "after {happening}: {all:#?}");
+                let numbers: Vec<u64> = all.iter().map(|one| one.number).collect();
+                prop_assert_eq!(numbers, (1..=all.len() as u64).collect::<Vec<_>>());
+            }
+        }
+        // What was let go of stays so, whatever the end was.
+        let gone = book.history.take_down(SystemTime::now());
+        book.write(gone);
+        prop_assert!(book.written.values().all(|one| !one.is_open()));
+    }
 }
