@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::command::{CommandError, FormatArgs};
@@ -41,10 +42,19 @@ pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<Exi
             printer.document(Format::Json, &document)?;
         }
         Format::Jsonl => {
-            deployments.iter().try_for_each(|one| printer.document(Format::Jsonl, one))?;
+            let line = |deployment| Line { schema: "msctl.deployment/1", deployment };
+            deployments.iter().try_for_each(|one| printer.document(Format::Jsonl, &line(one)))?;
         }
     }
     Ok(ExitCode::Ok)
+}
+
+/// One line of a list that is read line by line.
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    deployment: &'a Deployment,
 }
 
 const HEADER: [&str; 6] = ["service", "version", "when", "cause", "took", "outcome"];

@@ -19,6 +19,8 @@ use crate::model::catalog::Catalog;
 use crate::model::deployment::Deployment;
 use crate::model::event::Event;
 use crate::model::history::History;
+use crate::model::instance::Generation;
+use crate::model::name::ServiceName;
 use crate::store::{HistoryStore, StoreError};
 
 /// How many deployments may wait to be written; beyond that the oldest are lost.
@@ -47,11 +49,9 @@ impl Recorder {
         let (events, folder) = (bus.events(true), folder.clone());
         tokio::spawn(async move {
             let opened = tokio::task::spawn_blocking(move || resume(&folder, &catalog)).await;
-            match opened
-                .map_err(|error| error.to_string())
-                .and_then(|opened| opened.map_err(|e| e.to_string()))
-            {
-                Ok((store, history)) => Scribe::new(store, history).run(events, asked).await,
+            match opened {
+                Ok(Ok((store, history))) => Scribe::new(store, history).run(events, asked).await,
+                Ok(Err(error)) => tracing::warn!("no history is written: failed to {error}"),
                 Err(error) => tracing::warn!("no history is written: {error}"),
             }
         });
@@ -87,6 +87,16 @@ pub fn latest(
         Some(store) => Ok(store.latest(service, most)?),
         None => Ok(Vec::new()),
     }
+}
+
+/// The highest generation that each service ever had, so that the next one is new to everybody.
+///
+/// # Errors
+/// When the history cannot be read.
+pub fn generations(folder: &StateFolder) -> Result<BTreeMap<ServiceName, Generation>, HistoryError> {
+    let Some(store) = existing(folder)? else { return Ok(BTreeMap::new()) };
+    let known = |(service, number): (String, u32)| Some((service.parse().ok()?, Generation::new(number)?));
+    Ok(store.generations()?.into_iter().filter_map(known).collect())
 }
 
 /// Notes that nothing of the platform is left.

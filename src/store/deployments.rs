@@ -37,6 +37,15 @@ impl HistoryStore {
         })
     }
 
+    /// The highest generation that is known of each service.
+    pub fn generations(&self) -> Result<Vec<(String, u32)>, StoreError> {
+        self.with("read the generations", |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT service, max(generation) FROM deployments GROUP BY service")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+    }
+
     /// What the history of a platform goes on from: of each service the latest deployment and those
     /// that are not over, oldest first.
     pub fn unfinished(&self) -> Result<Vec<Deployment>, StoreError> {
@@ -56,9 +65,16 @@ fn put(transaction: &Transaction<'_>, deployment: &Deployment) -> rusqlite::Resu
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     let number = i64::try_from(deployment.number).unwrap_or(i64::MAX);
     transaction.execute(
-        "INSERT OR REPLACE INTO deployments (service, number, began_at, is_open, document)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![deployment.service, number, to_milliseconds(deployment.began), deployment.is_open(), text],
+        "INSERT OR REPLACE INTO deployments (service, number, generation, began_at, is_open, document)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            deployment.service,
+            number,
+            deployment.generation,
+            to_milliseconds(deployment.began),
+            deployment.is_open(),
+            text
+        ],
     )?;
     let beyond = "SELECT number FROM deployments WHERE service = ?1 ORDER BY number DESC LIMIT -1 OFFSET ?2";
     transaction

@@ -16,6 +16,7 @@ fn shop() -> TestPlatform {
 fn told(shop: &TestPlatform, service: &str) -> Vec<String> {
     let ran = shop.msctl(&["history", service, "--format", "jsonl"]).success();
     let lines = ran.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = lines.inspect(|one| assert_eq!(one["schema"], "msctl.deployment/1"));
     let text = |value: &Value| value["kind"].as_str().unwrap().to_owned();
     lines
         .map(|one| format!("v{} {} {}", one["generation"], text(&one["cause"]), text(&one["outcome"])))

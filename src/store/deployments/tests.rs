@@ -65,6 +65,33 @@ fn a_row_that_cannot_be_read_does_not_hide_the_others() {
 }
 
 #[test]
+fn the_highest_generation_is_known_however_often_it_was_counted_anew() {
+    let store = HistoryStore::in_memory().unwrap();
+    let again = Deployment { generation: 1, ..over("order", 8) };
+    store.record(&[over("order", 7), again, over("cart", 2)]).unwrap();
+    assert_eq!(store.generations().unwrap(), [("cart".to_owned(), 2), ("order".to_owned(), 7)]);
+}
+
+#[test]
+fn a_disk_that_is_full_fails_the_write_and_harms_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = HistoryStore::open(&folder.path().join("history/deployments.db")).unwrap();
+    store.record(&[over("order", 1)]).unwrap();
+    // As SQLite says it when the disk is full, and when it may not grow.
+    let limit = |pages: u32| {
+        store.with("test", |connection| connection.pragma_update(None, "max_page_count", pages)).unwrap();
+    };
+    limit(1);
+    let many: Vec<Deployment> = (2..=200).map(|number| over("order", number)).collect();
+    let error = store.record(&many).unwrap_err().to_string();
+    assert!(error.starts_with("write down the deployments in /") && error.contains("full"), "{error}");
+    assert_eq!(names(&store.latest(None, 10).unwrap()), ["order 1"]);
+    limit(100_000);
+    store.record(&many).unwrap();
+    assert_eq!(store.latest(None, 1000).unwrap().len(), 200);
+}
+
+#[test]
 fn a_damaged_history_is_set_aside_and_a_newer_one_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history/deployments.db");
