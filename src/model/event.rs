@@ -202,3 +202,46 @@ impl Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::deployment::{Cause, Recipe, RecordedProgram};
+
+    #[test]
+    fn what_is_told_of_deployments_reads_back_as_it_was_told() {
+        let beginning = Beginning {
+            service: "order".into(),
+            generation: 7,
+            cause: Cause::SourcesChanged { paths: vec!["src/main.rs".into()], more: 1 },
+            began: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_123),
+            timings: [(Stage::Detected, Duration::ZERO), (Stage::Debounced, Duration::from_micros(32_500))]
+                .into_iter()
+                .collect(),
+            recipe: Recipe {
+                digest: Some("d".into()),
+                hash: Some("h".into()),
+                program: Some(RecordedProgram::Image { reference: "order:d".into() }),
+            },
+        };
+        let (service, generation) = ("order".to_owned(), 7);
+        for kind in [
+            EventKind::DeploymentBegun(Box::new(beginning)),
+            EventKind::DeploymentReached { service: service.clone(), generation, stage: Stage::Shipped },
+            EventKind::DeploymentEnded { service, generation, outcome: Outcome::Superseded { by: 8 } },
+            EventKind::Asked { change: Wish::Restart, services: vec!["order".into()] },
+            EventKind::Replaced,
+        ] {
+            let event = Event { at: SystemTime::UNIX_EPOCH, kind };
+            let text = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_another_version_tells_is_no_reason_to_hear_nothing_more() {
+        let at = serde_json::to_value(SystemTime::UNIX_EPOCH).unwrap();
+        let told = serde_json::json!({"at": at, "event": "moon-rose", "phase": {"of": [3]}});
+        assert_eq!(serde_json::from_value::<Event>(told).unwrap().kind, EventKind::Unknown);
+    }
+}
