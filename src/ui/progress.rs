@@ -56,7 +56,15 @@ impl<'a> Progress<'a> {
             }
             EventKind::EngineBack => self.note(Style::Good, "the engine answers again"),
             EventKind::Stopping => self.note(Style::Dim, "stopping"),
-            EventKind::GatewayListening { .. } | EventKind::Planned { .. } | EventKind::Settled { .. } => {}
+            EventKind::GatewayListening { .. }
+            | EventKind::Asked { .. }
+            | EventKind::Planned { .. }
+            | EventKind::DeploymentBegun(_)
+            | EventKind::DeploymentReached { .. }
+            | EventKind::DeploymentEnded { .. }
+            | EventKind::Settled { .. }
+            | EventKind::Replaced
+            | EventKind::Unknown => {}
         }
     }
 
