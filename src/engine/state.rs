@@ -483,7 +483,8 @@ impl State {
                 self.count_failure(&service, failure, version, now);
             }
         }
-        if run.was_passed_over || run.is_superseded {
+        // A look that is under way leaves alone what was being worked on when it began.
+        if run.was_passed_over || run.is_superseded || self.look != Look::None {
             return self.reconcile_soon();
         }
         self.settled().into_iter().collect()

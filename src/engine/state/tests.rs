@@ -242,7 +242,8 @@ fn what_is_asked_for_during_an_execution_leads_to_one_more_and_settles_once() {
     assert_eq!(desk.step(Input::Scale { replicas: BTreeMap::from([(name_of("a"), 3)]) }), []);
     assert!(desk.state.is_executing());
     assert_eq!(desk.report(&["a"], &[]), [Effect::Reconcile]);
-    assert_eq!(desk.report(&["a"], &[]), [Effect::Settled]);
+    assert_eq!(desk.planned(&[]), [Effect::Reconcile], "the look had begun before the run ended");
+    assert_eq!(desk.planned(&[]), [Effect::Settled]);
     assert!(!desk.state.is_executing());
 }
 
@@ -270,6 +271,16 @@ fn services_that_have_nothing_to_do_with_each_other_do_not_wait_for_each_other()
     assert_eq!(desk.executed(quick.0, &["d"], &[]), []);
     assert_eq!(desk.executed(slow.0, &["a"], &[]), [Effect::Reconcile], "it was left alone meanwhile");
     assert_eq!(desk.planned(&[]), [Effect::Settled]);
+}
+
+#[test]
+fn what_ends_while_it_is_looked_is_looked_at_again() {
+    let mut desk = Desk::new();
+    let _ = desk.step(Input::Changed);
+    let [Effect::Execute { run, .. }] = desk.planned(&["a"])[..] else { panic!() };
+    assert_eq!(desk.step(Input::Changed), [Effect::Reconcile], "this look leaves it alone");
+    assert_eq!(desk.executed(run.0, &["a"], &[]), []);
+    assert_eq!(desk.planned_of_version("2", &[]), [Effect::Reconcile], "nothing is settled yet");
 }
 
 #[test]
