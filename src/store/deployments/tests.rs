@@ -114,7 +114,7 @@ const KILLS: u32 = 40;
 const LATEST: u64 = 8_000;
 
 #[test]
-#[ignore = "the child of the next test: it writes until it is killed"]
+#[ignore = "a part of the test after it, which runs it in a process of its own and kills it"]
 fn write_until_killed() {
     let path = std::env::var_os(VICTIM).expect("the test below says where");
     let store = HistoryStore::open(Path::new(&path)).unwrap();
