@@ -22,7 +22,7 @@ const INSPECTIONS: usize = 8;
 /// What engines report for a process that SIGKILL ended.
 const KILLED: i32 = 137;
 /// How long after a container's end its last event may come.
-const LATE_EVENTS: Duration = Duration::from_millis(300);
+const LATE_EVENTS: Duration = Duration::from_secs(1);
 
 impl Docker {
     pub(super) async fn shared(&self) -> Result<Vec<Resource>, RuntimeError> {
