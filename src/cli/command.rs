@@ -1,6 +1,7 @@
 //! The grammar, and the way from a parsed command to its verb.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -8,6 +9,7 @@ use super::{
     check, describe, doctor, down, events, exec, gateway, history, logs, new, ps, routes, scale, shell, tls,
     token, top, up, user,
 };
+use crate::logs::parse_since;
 use crate::model::exit::ExitCode;
 use crate::ops::{Context, OpsError};
 use crate::ui::printer::{Color, Format, Printer};
@@ -63,6 +65,18 @@ pub fn switch(text: &str) -> Result<bool, String> {
         "" | "0" | "false" | "no" | "off" => Ok(false),
         _ => Err("write \"1\" for yes or \"0\" for no".to_owned()),
     }
+}
+
+/// What `--since` says: a moment, or how long ago.
+///
+/// # Errors
+/// When it is neither.
+pub fn since(text: &str) -> Result<SystemTime, OpsError> {
+    parse_since(text, SystemTime::now()).map_err(|error| OpsError::Argument {
+        what: "--since",
+        text: text.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,13 +1,10 @@
 //! `msctl events`.
 
-use std::time::SystemTime;
-
 use serde_json::{Map, Value, json};
 
-use super::command::{CommandError, FormatArgs, switch};
+use super::command::{CommandError, FormatArgs, since, switch};
 use super::signals::Signals;
 use crate::admin::client::Extent;
-use crate::logs::parse_since;
 use crate::model::event::Event;
 use crate::model::exit::ExitCode;
 use crate::ops::up::Interrupts;
@@ -39,12 +36,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
-    let since = args.since.as_deref().map(|text| parse_since(text, SystemTime::now()).map_err(|e| (text, e)));
-    let since = since.transpose().map_err(|(text, error)| OpsError::Argument {
-        what: "--since",
-        text: text.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let since = args.since.as_deref().map(since).transpose()?;
     let extent = if args.follow { Extent::PastAndFuture } else { Extent::Past };
     let request = events::Request { services: args.service, since, extent };
     let mut signals = Signals::listen()?;
@@ -99,7 +91,7 @@ fn in_milliseconds(fields: &mut Map<String, Value>, name: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
     use crate::model::event::{EventKind, StepKind};

@@ -1,12 +1,10 @@
 //! `msctl logs`.
 
-use std::time::SystemTime;
-
 use serde_json::json;
 
-use super::command::{CommandError, FormatArgs, switch};
+use super::command::{CommandError, FormatArgs, since, switch};
 use super::signals::Signals;
-use crate::logs::{Entry, parse_since};
+use crate::logs::Entry;
 use crate::model::exit::ExitCode;
 use crate::ops::up::Interrupts;
 use crate::ops::{Context, OpsError, logs};
@@ -38,12 +36,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
-    let since = args.since.as_deref().map(|text| parse_since(text, SystemTime::now()).map_err(|e| (text, e)));
-    let since = since.transpose().map_err(|(text, error)| OpsError::Argument {
-        what: "--since",
-        text: text.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let since = args.since.as_deref().map(since).transpose()?;
     let query = LogQuery { follow: args.follow, tail: Some(args.lines), since };
     let request = logs::Request { services: args.services, query };
     let mut signals = Signals::listen()?;

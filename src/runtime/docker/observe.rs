@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn events_about_a_container_are_awaited_for_a_moment_after_its_end() {
-        assert_eq!(last_word(Some("1970-01-01T00:00:10.25Z")), "10.550000000");
+        assert_eq!(last_word(Some("1970-01-01T00:00:10.25Z")), "11.250000000");
     }
 
     #[test]
