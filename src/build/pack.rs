@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::name::ServiceName;
 
-use super::archive::{self, Contents};
+use super::archive::{self, Contents, Packed};
 use super::elf::{self, Linkage};
 use super::error::BuildError;
 use super::place::Place;
@@ -32,13 +32,13 @@ pub fn artifact_path(folder: &Path, artifact: &str, place: &Place) -> PathBuf {
     folder.join(path.trim_start_matches("./"))
 }
 
-/// The image, as an archive for the engine to load.
+/// The image, for the engine to load.
 pub fn image(
     service: &ServiceName,
     artifact: &Path,
     labels: &BTreeMap<String, String>,
     tag: &str,
-) -> Result<Vec<u8>, BuildError> {
+) -> Result<Packed, BuildError> {
     let program = fs::read(artifact).map_err(|source| BuildError::file("read", artifact, source))?;
     let architecture = check(service, artifact, &program)?;
     let certificates = trusted_certificates();

@@ -8,3 +8,4 @@ mod containers;
 mod output;
 mod platform;
 mod sharing;
+mod thin;

@@ -213,7 +213,7 @@ async fn how_it_is_built_is_part_of_the_digest() {
     let other_alias = BTreeMap::from([("debian:12".to_owned(), "other:1".to_owned())]);
     let unused_alias = scene.builder.aliases.clone().into_iter().chain([("a".to_owned(), "b".to_owned())]);
     let with = |aliases| {
-        let (platform, root) = (scene.builder.platform.clone(), scene.root.path().to_owned());
+        let (platform, root) = (scene.builder.naming.platform.clone(), scene.root.path().to_owned());
         Builder::new(platform, root, aliases, Arc::new(scene.fake.clone()))
     };
     let service = scene.service(dockerfile(), None);
