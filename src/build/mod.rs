@@ -13,7 +13,7 @@
 //!
 //! Reading order: [`builder`] (the questions) and [`making`] (what happens), [`sources`], [`digest`]
 //! and [`walk`] (what it is made from), [`changes`] (what a build does to that), [`command`] (shell
-//! commands), [`pack`] with [`elf`] and [`archive`], [`context`] with [`dockerfile`] and
+//! commands), [`pack`] with [`elf`], [`strip`] and [`archive`], [`context`] with [`dockerfile`] and
 //! [`dockerignore`], [`thin`] with [`layer`] (sending only what changed), [`place`] and [`naming`]
 //! (where things are kept), [`kept`] (what of it may go), [`error`].
 //!
@@ -36,6 +36,7 @@ mod naming;
 mod pack;
 mod place;
 mod sources;
+mod strip;
 mod thin;
 mod walk;
 

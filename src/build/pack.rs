@@ -10,6 +10,7 @@ use super::archive::{self, Contents, Packed};
 use super::elf::{self, Linkage};
 use super::error::BuildError;
 use super::place::Place;
+use super::strip;
 
 /// Where systems keep the certificates that they trust.
 const CERTIFICATES: [&str; 3] =
@@ -41,6 +42,7 @@ pub fn image(
 ) -> Result<Packed, BuildError> {
     let program = fs::read(artifact).map_err(|source| BuildError::file("read", artifact, source))?;
     let architecture = check(service, artifact, &program)?;
+    let program = strip::strip(program);
     let certificates = trusted_certificates();
     let certificates = certificates.as_deref();
     let name = service.as_str();
