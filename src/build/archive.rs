@@ -9,6 +9,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
+use crate::runtime::ImageId;
+
 /// Who runs inside: never root.
 const USER: u64 = 10_001;
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
@@ -25,20 +27,28 @@ pub struct Contents<'a> {
     pub tag: &'a str,
 }
 
+/// An image that is ready to be loaded.
+pub struct Packed {
+    pub id: ImageId,
+    /// A docker-archive.
+    pub archive: Vec<u8>,
+}
+
 /// # Errors
 /// None in practice: everything is written to memory.
-pub fn docker_archive(contents: &Contents<'_>) -> io::Result<Vec<u8>> {
+pub fn docker_archive(contents: &Contents<'_>) -> io::Result<Packed> {
     let layer = layer(contents)?;
     let layer_digest = hexadecimal(&layer);
     let config = config(contents, &layer_digest).to_string();
-    let config_name = format!("{}.json", hexadecimal(config.as_bytes()));
+    let config_digest = hexadecimal(config.as_bytes());
+    let config_name = format!("{config_digest}.json");
     let layer_name = format!("{layer_digest}/layer.tar");
     let manifest = json!([{ "Config": config_name, "RepoTags": [contents.tag], "Layers": [layer_name] }]);
     let mut archive = Builder::new(Vec::with_capacity(layer.len() + 8192));
     file(&mut archive, "manifest.json", 0o644, manifest.to_string().as_bytes())?;
     file(&mut archive, &config_name, 0o644, config.as_bytes())?;
     file(&mut archive, &layer_name, 0o644, &layer)?;
-    archive.into_inner()
+    Ok(Packed { id: ImageId(format!("sha256:{config_digest}")), archive: archive.into_inner()? })
 }
 
 fn layer(contents: &Contents<'_>) -> io::Result<Vec<u8>> {
@@ -120,7 +130,7 @@ mod tests {
             labels: &labels,
             tag: "msctl/store-3fa9c1/order:0123",
         };
-        docker_archive(&contents).unwrap()
+        docker_archive(&contents).unwrap().archive
     }
 
     fn entries(archive: &[u8]) -> BTreeMap<String, (Header, Vec<u8>)> {

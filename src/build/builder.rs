@@ -1,32 +1,31 @@
-//! What is built how: the strategies, with and without a container engine.
+//! What a service is built from, whether that is done, and what then runs.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::model::instance::{BuildDigest, Program};
-use crate::model::name::PlatformId;
+use crate::model::name::{PlatformId, ServiceName};
 use crate::model::platform::{Build, ServiceSpec};
-use crate::runtime::{ImageBuild, Images, OutputSink, Runtime, RuntimeError, labels};
+use crate::runtime::{Discarded, ImageId, Images, OutputSink, Runtime};
 
-use super::command::{self, BuildCommand};
-use super::context::{self, Context};
-use super::dockerfile::{self, BaseImage};
+use super::changes::Snapshot;
+use super::dockerfile;
 use super::error::BuildError;
-use super::pack;
+use super::kept::{self, Budget, Kept, Role};
+use super::making::{Made, Marking};
+use super::naming::Naming;
 use super::place::Place;
 use super::sources::{self, Engine};
 
-/// The label that says from which sources an image was made.
-const DIGEST_LABEL: &str = "dev.msctl.digest";
-
 /// Builds the services of one platform for one runtime.
 pub struct Builder {
-    platform: PlatformId,
-    root: PathBuf,
-    aliases: BTreeMap<String, String>,
-    runtime: Arc<dyn Runtime>,
-    place: Place,
+    pub(super) naming: Naming,
+    pub(super) root: PathBuf,
+    pub(super) aliases: BTreeMap<String, String>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) place: Place,
+    written: BTreeMap<ServiceName, BTreeSet<PathBuf>>,
 }
 
 impl Builder {
@@ -38,14 +37,33 @@ impl Builder {
         runtime: Arc<dyn Runtime>,
     ) -> Self {
         let place = Place::new(&root);
-        Self { platform, root, aliases, runtime, place }
+        Self { naming: Naming { platform }, root, aliases, runtime, place, written: BTreeMap::new() }
+    }
+
+    /// Leaves files out of a service's sources that its builds are known to write themselves: see
+    /// [`OwnWrites`](super::OwnWrites).
+    #[must_use]
+    pub fn ignoring(mut self, service: &ServiceName, written: &BTreeSet<PathBuf>) -> Self {
+        self.written.insert(service.clone(), written.clone());
+        self
     }
 
     /// The digest of a service's sources and of how they are built.
     pub async fn digest(&self, service: &ServiceSpec) -> Result<BuildDigest, BuildError> {
         let (service, root, aliases) = (service.clone(), self.root.clone(), self.aliases.clone());
-        let engine = if self.runtime.images().is_some() { Engine::Present } else { Engine::Absent };
-        in_background(move || sources::digest(&service, &root, &aliases, engine)).await
+        let (engine, written) = (self.engine(), self.written(&service.name));
+        in_background(move || sources::digest(&service, &root, &aliases, engine, &written)).await
+    }
+
+    /// The files of a service's sources as they are now.
+    pub async fn snapshot(&self, service: &ServiceSpec) -> Result<Snapshot, BuildError> {
+        let (service, root, engine) = (service.clone(), self.root.clone(), self.engine());
+        let written = self.written(&service.name);
+        in_background(move || {
+            let entries = sources::entries(&service, &root, engine, &written)?;
+            Snapshot::take(&service.folder, &entries)
+        })
+        .await
     }
 
     /// Whether what [`Builder::program`] names is there.
@@ -58,7 +76,7 @@ impl Builder {
         }
     }
 
-    /// What an instance executes once the service is built.
+    /// What an instance executes once the service is built, named by its sources.
     pub fn program(&self, service: &ServiceSpec, digest: &BuildDigest) -> Program {
         let folder = service.folder.clone();
         match (self.runtime.images(), &service.process) {
@@ -76,144 +94,106 @@ impl Builder {
         }
     }
 
-    /// Builds the service; every line of output goes to `output` as it comes. Dropping the future
-    /// ends the build.
+    /// What an instance executes, named by what it is: other sources with the same outcome give the
+    /// same program. `None` where it is not built.
+    pub async fn built(
+        &self,
+        service: &ServiceSpec,
+        digest: &BuildDigest,
+    ) -> Result<Option<Program>, BuildError> {
+        let program = self.program(service, digest);
+        match (self.runtime.images(), Recipe::of(service)) {
+            (Some(images), _) => {
+                let found = images.inspect(&self.image(service, digest)).await?;
+                let is_ours = !matches!(service.build, Build::Image { .. });
+                // Whoever names an image means the name.
+                Ok(found
+                    .map(|image| if is_ours { Program::Image { reference: image.id.0 } } else { program }))
+            }
+            (None, Recipe::Artifact { .. }) => {
+                let found = self.place.program(&service.name, digest);
+                Ok(found.map(|program| executed(service, &program)))
+            }
+            _ => Ok(self.is_built(service, digest).await?.then_some(program)),
+        }
+    }
+
+    /// Builds the service and keeps the outcome under this digest; every line of output goes to
+    /// `output` as it comes. Dropping the future ends the build.
     pub async fn build(
         &self,
         service: &ServiceSpec,
         digest: &BuildDigest,
         output: OutputSink<'_>,
     ) -> Result<(), BuildError> {
-        match (self.runtime.images(), &service.build) {
-            (Some(images), Build::Pack { command, artifact }) => {
-                let artifact = self.make_artifact(service, digest, command, artifact, output).await?;
-                self.load(images, service, digest, artifact).await
-            }
-            (Some(images), Build::Dockerfile { file }) => {
-                self.build_image(images, service, digest, file, output).await
-            }
-            (Some(images), Build::Image { .. }) => Ok(images.pull(&self.image(service, digest)).await?),
-            (None, _) => self.prepare_process(service, digest, output).await,
+        self.make_as(service, digest, Marking::Always, output).await?;
+        self.keep_few(service)
+    }
+
+    /// As [`Builder::build`], and tells what came of it. The outcome is kept under the digest only
+    /// where the sources were of this digest from beginning to end; else it can run all the same,
+    /// and [`Builder::built`] does not find it.
+    pub async fn make(
+        &self,
+        service: &ServiceSpec,
+        digest: &BuildDigest,
+        output: OutputSink<'_>,
+    ) -> Result<Made, BuildError> {
+        self.make_as(service, digest, Marking::IfTrue, output).await
+    }
+
+    /// What this platform's builds have left behind, by service.
+    pub async fn kept(&self) -> Result<Vec<Kept>, BuildError> {
+        let mut kept = self.place.kept()?;
+        if let Some(images) = self.images() {
+            kept.extend(kept::of_images(images.list().await?));
+        }
+        kept.sort_by(|a, b| (&a.service, a.role, a.made).cmp(&(&b.service, b.role, b.made)));
+        Ok(kept)
+    }
+
+    /// Removes one of [`Builder::kept`]; the engine does not give up what containers are made from.
+    pub async fn discard(&self, kept: &Kept) -> Result<Discarded, BuildError> {
+        match (kept.role, self.images()) {
+            (Role::Artifact, _) => self.place.discard(kept).map(|()| Discarded::Yes),
+            (_, Some(images)) => Ok(images.discard(&ImageId(kept.handle.clone())).await?),
+            (_, None) => Ok(Discarded::InUse),
         }
     }
 
+    /// Of the service's artifacts, all but the newest go.
+    fn keep_few(&self, service: &ServiceSpec) -> Result<(), BuildError> {
+        let mut kept = self.place.kept()?;
+        kept.retain(|kept| kept.service == service.name);
+        let old = kept::collect(&kept, &BTreeSet::new(), &Budget::default());
+        old.into_iter().try_for_each(|kept| self.place.discard(kept))
+    }
+
     /// The image of a service that has or gets one.
-    fn image(&self, service: &ServiceSpec, digest: &BuildDigest) -> String {
+    pub(super) fn image(&self, service: &ServiceSpec, digest: &BuildDigest) -> String {
         match &service.build {
             Build::Image { reference } => {
                 dockerfile::alias(&self.aliases, reference).unwrap_or(reference).to_owned()
             }
-            _ => format!("msctl/{}/{}:{}", self.platform, service.name, digest.short()),
+            _ => self.naming.image(&service.name, digest),
         }
     }
 
-    fn labels(&self, service: &ServiceSpec, digest: &BuildDigest) -> Vec<(String, String)> {
-        let mut labels = labels::of_platform(&self.platform);
-        labels.push((labels::SERVICE.to_owned(), service.name.to_string()));
-        labels.push((DIGEST_LABEL.to_owned(), digest.0.clone()));
-        labels
+    pub(super) fn engine(&self) -> Engine {
+        if self.images().is_some() { Engine::Present } else { Engine::Absent }
     }
 
-    async fn run(
-        &self,
-        service: &ServiceSpec,
-        command: &str,
-        output: OutputSink<'_>,
-    ) -> Result<(), BuildError> {
-        let cache = self.place.cache();
-        tokio::fs::create_dir_all(&cache).await.map_err(|source| BuildError::file("make", &cache, source))?;
-        let environment =
-            vec![("MSCTL_CACHE", cache.to_string_lossy().into_owned()), ("MSCTL_TARGET", pack::target())];
-        let log = self.place.log(&service.name);
-        let request =
-            BuildCommand { service: &service.name, command, folder: &service.folder, environment, log };
-        command::run(&request, output).await
+    pub(super) fn images(&self) -> Option<&dyn Images> {
+        self.runtime.images()
     }
 
-    /// Runs the build command and keeps its artifact under a name of its own.
-    async fn make_artifact(
-        &self,
-        service: &ServiceSpec,
-        digest: &BuildDigest,
-        command: &str,
-        artifact: &str,
-        output: OutputSink<'_>,
-    ) -> Result<PathBuf, BuildError> {
-        self.run(service, command, output).await?;
-        let path = pack::artifact_path(&service.folder, artifact, &self.place);
-        if !path.is_file() {
-            return Err(BuildError::ArtifactMissing { service: service.name.clone(), path });
-        }
-        let kept = self.place.artifact(&service.name, digest);
-        let (place, name, target) = (Place::new(&self.root), service.name.clone(), kept.clone());
-        in_background(move || {
-            place.keep_artifact(&path, &target)?;
-            place.remove_old(&name)
-        })
-        .await?;
-        Ok(kept)
-    }
-
-    async fn load(
-        &self,
-        images: &dyn Images,
-        service: &ServiceSpec,
-        digest: &BuildDigest,
-        artifact: PathBuf,
-    ) -> Result<(), BuildError> {
-        let labels = self.labels(service, digest).into_iter().collect();
-        let (name, tag) = (service.name.clone(), self.image(service, digest));
-        let archive = in_background(move || pack::image(&name, &artifact, &labels, &tag)).await?;
-        Ok(images.load(archive).await?)
-    }
-
-    async fn build_image(
-        &self,
-        images: &dyn Images,
-        service: &ServiceSpec,
-        digest: &BuildDigest,
-        file: &Path,
-        output: OutputSink<'_>,
-    ) -> Result<(), BuildError> {
-        let (name, folder, file) = (service.name.clone(), service.folder.clone(), file.to_owned());
-        let aliases = self.aliases.clone();
-        let collected = in_background(move || context::collect(&name, &folder, &file, &aliases)).await?;
-        let Context { archive, dockerfile, base_images, remark } = collected;
-        if let Some(remark) = remark {
-            output(&remark);
-        }
-        for base in &base_images {
-            ensure_image(images, service, base).await?;
-        }
-        let tag = self.image(service, digest);
-        let labels = self.labels(service, digest);
-        Ok(images.build(ImageBuild { context: archive, dockerfile, tag, labels }, output).await?)
-    }
-
-    async fn prepare_process(
-        &self,
-        service: &ServiceSpec,
-        digest: &BuildDigest,
-        output: OutputSink<'_>,
-    ) -> Result<(), BuildError> {
-        match Recipe::of(service) {
-            Recipe::Artifact { command, artifact } => {
-                self.make_artifact(service, digest, command, artifact, output).await.map(drop)
-            }
-            Recipe::Prepared { command } => {
-                if let Some(command) = command {
-                    self.run(service, command, output).await?;
-                }
-                self.place.write_stamp(&self.place.stamp(&service.name, digest))?;
-                self.place.remove_old(&service.name)
-            }
-            Recipe::None => Err(BuildError::NeedsEngine { service: service.name.clone() }),
-        }
+    fn written(&self, service: &ServiceName) -> BTreeSet<PathBuf> {
+        self.written.get(service).cloned().unwrap_or_default()
     }
 }
 
 /// How a service is made to run without a container engine.
-enum Recipe<'a> {
+pub enum Recipe<'a> {
     /// Its artifact is run.
     Artifact { command: &'a str, artifact: &'a str },
     /// `[process]` says what is run, after this command.
@@ -223,7 +203,7 @@ enum Recipe<'a> {
 }
 
 impl<'a> Recipe<'a> {
-    fn of(service: &'a ServiceSpec) -> Self {
+    pub fn of(service: &'a ServiceSpec) -> Self {
         match (&service.process, &service.build) {
             (Some(recipe), Build::Pack { command, .. }) => {
                 Self::Prepared { command: Some(recipe.build.as_deref().unwrap_or(command)) }
@@ -235,23 +215,9 @@ impl<'a> Recipe<'a> {
     }
 }
 
-async fn ensure_image(
-    images: &dyn Images,
-    service: &ServiceSpec,
-    base: &BaseImage,
-) -> Result<(), BuildError> {
-    if images.has(&base.image).await? {
-        return Ok(());
-    }
-    images.pull(&base.image).await.map_err(|error| match error {
-        RuntimeError::ImageMissing { reason, .. } => BuildError::BaseImageMissing {
-            service: service.name.clone(),
-            image: base.image.clone(),
-            line: base.line,
-            reason,
-        },
-        other => other.into(),
-    })
+/// A program on this machine, run in its service's folder.
+pub fn executed(service: &ServiceSpec, program: &std::path::Path) -> Program {
+    Program::Command { argv: vec![program.to_string_lossy().into_owned()], folder: service.folder.clone() }
 }
 
 /// A command line for `sh -c` that the shell becomes rather than starts, so that signals reach the
@@ -269,7 +235,7 @@ fn to_executed(command: &str) -> String {
 }
 
 /// Reading and hashing whole folders would hold up everything else on an async thread.
-async fn in_background<T: Send + 'static>(
+pub async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
 ) -> Result<T, BuildError> {
     tokio::task::spawn_blocking(work).await.expect("the work does not panic, nor is it ever aborted")

@@ -1,4 +1,4 @@
-//! The build context of a Dockerfile, as a tar archive.
+//! The build context of a Dockerfile, whole or in part, as a tar archive.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,11 +19,14 @@ const LIMIT: ByteSize = ByteSize::from_mebibytes(2048);
 /// Larger contexts are remarked upon.
 const LARGE: ByteSize = ByteSize::from_mebibytes(200);
 
-/// What the engine's builder is sent.
+/// What the engine's builder is given, and may look for.
 pub struct Context {
-    pub archive: Vec<u8>,
-    /// Within the archive.
-    pub dockerfile: String,
+    pub folder: PathBuf,
+    pub entries: Vec<Entry>,
+    /// Within the folder.
+    pub dockerfile: PathBuf,
+    /// Of the Dockerfile, aliases applied.
+    pub text: String,
     /// The images that it builds upon, aliases applied.
     pub base_images: Vec<BaseImage>,
     /// What its author should know.
@@ -44,9 +47,46 @@ pub fn collect(
         .map_err(|source| BuildError::file("read", &folder.join(dockerignore::FILE_NAME), source))?;
     let entries = walk::context(folder, ignored, vec![path.clone(), dockerignore::FILE_NAME.into()])?;
     let remark = check_size(service, folder, &entries)?;
-    let archive = pack(folder, &entries, &path, text.as_bytes())
-        .map_err(|source| BuildError::file("pack", folder, source))?;
-    Ok(Context { archive, dockerfile: path.to_string_lossy().into_owned(), base_images, remark })
+    Ok(Context { folder: folder.to_owned(), entries, dockerfile: path, text, base_images, remark })
+}
+
+impl Context {
+    /// Everything, as a tar archive.
+    pub fn archive(&self) -> Result<Vec<u8>, BuildError> {
+        self.pack(&self.text, &self.entries.iter().collect::<Vec<_>>())
+    }
+
+    /// What these inputs name, with another Dockerfile.
+    pub fn archive_of(&self, inputs: &[String], text: &str) -> Result<Vec<u8>, BuildError> {
+        let file = self.entries.iter().filter(|entry| entry.path == self.dockerfile);
+        let others = self.named(inputs).into_iter().filter(|entry| entry.path != self.dockerfile);
+        self.pack(text, &file.chain(others).collect::<Vec<_>>())
+    }
+
+    /// The entries that these inputs name, with the folders above them.
+    pub fn named(&self, inputs: &[String]) -> Vec<&Entry> {
+        let is_named = |entry: &&Entry| {
+            inputs.iter().any(|path| {
+                let is_above = entry.kind == Kind::Folder && Path::new(path).starts_with(&entry.path);
+                is_above || entry.path.starts_with(path)
+            })
+        };
+        self.entries.iter().filter(is_named).collect()
+    }
+
+    /// What is in a file of the context, as the builder is sent it.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if path == self.dockerfile {
+            Ok(self.text.clone().into_bytes())
+        } else {
+            std::fs::read(self.folder.join(path))
+        }
+    }
+
+    fn pack(&self, text: &str, entries: &[&Entry]) -> Result<Vec<u8>, BuildError> {
+        pack(&self.folder, entries, &self.dockerfile, text.as_bytes())
+            .map_err(|source| BuildError::file("pack", &self.folder, source))
+    }
 }
 
 /// The Dockerfile's path within the folder, links resolved: one that leads out is refused.
@@ -78,7 +118,7 @@ fn check_size(service: &ServiceName, folder: &Path, entries: &[Entry]) -> Result
 
 /// Times and owners are fixed. Links stay links: what they lead to is looked up inside the builder,
 /// so nothing outside of the folder gets in.
-fn pack(folder: &Path, entries: &[Entry], dockerfile: &Path, text: &[u8]) -> io::Result<Vec<u8>> {
+fn pack(folder: &Path, entries: &[&Entry], dockerfile: &Path, text: &[u8]) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for Entry { path, kind } in entries {
         match kind {
@@ -129,7 +169,8 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn contents(context: &Context) -> BTreeMap<String, String> {
-        let mut archive = tar::Archive::new(context.archive.as_slice());
+        let bytes = context.archive().unwrap();
+        let mut archive = tar::Archive::new(bytes.as_slice());
         let entries = archive.entries().unwrap().map(|entry| {
             let mut entry = entry.unwrap();
             let mut text = String::new();
@@ -165,7 +206,29 @@ mod tests {
         assert_eq!(found["Dockerfile"], "FROM mirror/debian\n");
         assert_eq!(context.base_images[0].image, "mirror/debian");
         let again = collect_from(folder.path(), "./Dockerfile").unwrap();
-        assert_eq!(again.archive, context.archive, "the same files give the same bytes");
+        assert_eq!(
+            again.archive().unwrap(),
+            context.archive().unwrap(),
+            "the same files give the same bytes"
+        );
+    }
+
+    #[test]
+    fn a_part_of_the_context_is_what_is_named_with_the_folders_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        for path in ["Dockerfile", "a/b/lock", "a/b/lock2", "a/main", "lock"] {
+            fs::write(folder.path().join(path), "").unwrap();
+        }
+        let context = collect_from(folder.path(), "Dockerfile").unwrap();
+        let named = context.named(&["a/b/lock".to_owned()]);
+        let named: Vec<_> = named.into_iter().map(|entry| entry.path.to_str().unwrap()).collect();
+        assert_eq!(named, ["a", "a/b", "a/b/lock"]);
+        let archive = context.archive_of(&["lock".to_owned()], "FROM other").unwrap();
+        let mut archive = tar::Archive::new(archive.as_slice());
+        let paths =
+            archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string());
+        assert_eq!(paths.collect::<Vec<_>>(), ["Dockerfile", "lock"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const YOUNG_NANOS: i128 = 100_000_000;
 /// Bounds the memory; forgetting costs only reading again.
 const REMEMBERED: usize = 200_000;
 
-type ContentDigest = [u8; 32];
+pub type ContentDigest = [u8; 32];
 
 /// For the whole process: a builder lives as short as a plan.
 static CONTENTS: LazyLock<Mutex<HashMap<PathBuf, (Fingerprint, ContentDigest)>>> =
@@ -71,7 +71,7 @@ impl Digester {
 }
 
 /// `None` when the file is gone by now.
-fn content(path: &Path, fingerprint: Fingerprint) -> Result<Option<ContentDigest>, BuildError> {
+pub fn content(path: &Path, fingerprint: Fingerprint) -> Result<Option<ContentDigest>, BuildError> {
     if let Some((seen, digest)) = remembered().get(path)
         && *seen == fingerprint
     {

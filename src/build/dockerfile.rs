@@ -7,6 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use self::instructions::{Instruction, Word, instructions, is_name};
+
+mod instructions;
+mod split;
+
+pub use self::split::{Copy, Split, split};
+
 /// An image that is named in a `FROM`, a `COPY --from` or a `RUN --mount=…,from=`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseImage {
@@ -52,37 +59,6 @@ pub fn alias<'a>(aliases: &'a BTreeMap<String, String>, image: &str) -> Option<&
     found.or_else(latest).map(String::as_str)
 }
 
-/// One instruction, cut into words.
-struct Instruction {
-    line: usize,
-    words: Vec<Word>,
-}
-
-#[derive(Clone)]
-struct Word {
-    text: String,
-    /// Where each byte of `text` stands in the file.
-    places: Vec<usize>,
-}
-
-impl Word {
-    /// The part of the word from this byte on.
-    fn from(&self, start: usize) -> Option<Self> {
-        let text = self.text.get(start..).filter(|text| !text.is_empty())?.to_owned();
-        Some(Self { text, places: self.places[start..].to_vec() })
-    }
-
-    fn until(&self, end: usize) -> Option<Self> {
-        let text = self.text.get(..end).filter(|text| !text.is_empty())?.to_owned();
-        Some(Self { text, places: self.places[..end].to_vec() })
-    }
-
-    fn span(&self) -> Range<usize> {
-        let (first, last) = (self.places.first().copied(), self.places.last().copied());
-        first.unwrap_or(0)..last.map_or(0, |last| last + 1)
-    }
-}
-
 /// What has been read so far.
 #[derive(Default)]
 struct Reader {
@@ -92,6 +68,8 @@ struct Reader {
     stage_count: usize,
     /// The variables that `FROM` may use.
     arguments: BTreeMap<String, String>,
+    /// Whether an image's name depends on a variable without a value.
+    is_unsure: bool,
 }
 
 impl Reader {
@@ -157,6 +135,7 @@ impl Reader {
         let is_stage_number = word.text.parse::<usize>().is_ok_and(|number| number < self.stage_count);
         let is_stage = is_stage_number || self.stages.contains(&word.text.to_ascii_lowercase());
         let image = expand(&word.text, &self.arguments);
+        self.is_unsure |= image.is_none();
         if let Some(image) = image.filter(|image| !is_stage && image != "scratch" && !image.is_empty()) {
             self.images.push(BaseImage { image, line, span: word.span() });
         }
@@ -190,109 +169,6 @@ fn evaluate(expression: &str, values: &BTreeMap<String, String>) -> Option<Strin
         return Some(value.map_or("", |_| other).to_owned());
     }
     value.filter(|_| operation.is_empty()).cloned()
-}
-
-fn is_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
-}
-
-fn instructions(text: &str) -> Vec<Instruction> {
-    let escape = escape_character(text);
-    let mut lines = Lines { text, next: 0, number: 0 };
-    let mut instructions = Vec::new();
-    while let Some(instruction) = read_instruction(&mut lines, escape) {
-        for end in here_documents(&instruction) {
-            lines.skip_here_document(&end);
-        }
-        instructions.push(instruction);
-    }
-    instructions
-}
-
-/// Joins continued lines, leaving out comments and blank lines between them.
-fn read_instruction(lines: &mut Lines<'_>, escape: char) -> Option<Instruction> {
-    let mut joined = Word { text: String::new(), places: Vec::new() };
-    let mut line_number = None;
-    while let Some((number, start, line)) = lines.take() {
-        if line.trim().is_empty() || line.trim_start().starts_with('#') {
-            continue;
-        }
-        line_number.get_or_insert(number);
-        let ended = line.trim_end();
-        let content = ended.strip_suffix(escape);
-        let kept = content.unwrap_or(ended);
-        joined.text.push_str(kept);
-        joined.places.extend(start..start + kept.len());
-        if content.is_none() {
-            break;
-        }
-    }
-    Some(Instruction { line: line_number?, words: words(&joined) })
-}
-
-fn words(joined: &Word) -> Vec<Word> {
-    let mut words = Vec::new();
-    let mut start = 0;
-    for piece in joined.text.split_inclusive(|c: char| c.is_whitespace()) {
-        let text = piece.trim_end();
-        if !text.is_empty() {
-            let places = joined.places[start..start + text.len()].to_vec();
-            words.push(Word { text: text.to_owned(), places });
-        }
-        start += piece.len();
-    }
-    words
-}
-
-/// The parser directive `# escape=`, which only counts above everything else.
-fn escape_character(text: &str) -> char {
-    let directives = text.lines().map_while(|line| line.trim().strip_prefix('#'));
-    let value = directives
-        .filter_map(|line| line.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("escape"));
-    if value.is_some_and(|(_, value)| value.trim() == "`") { '`' } else { '\\' }
-}
-
-/// The words that end the here-documents of an instruction.
-fn here_documents(instruction: &Instruction) -> Vec<String> {
-    let may = instruction.words.first().is_some_and(|keyword| {
-        ["RUN", "COPY", "ADD"].iter().any(|known| keyword.text.eq_ignore_ascii_case(known))
-    });
-    let ends = instruction.words.iter().filter(|_| may).filter_map(|word| {
-        let end = word.text.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<")?;
-        let end = end.strip_prefix('-').unwrap_or(end).trim_matches(['"', '\'']);
-        (!end.is_empty() && end.chars().all(is_name)).then(|| end.to_owned())
-    });
-    ends.collect()
-}
-
-/// The physical lines, with their number and place.
-struct Lines<'a> {
-    text: &'a str,
-    next: usize,
-    number: usize,
-}
-
-impl<'a> Lines<'a> {
-    fn take(&mut self) -> Option<(usize, usize, &'a str)> {
-        let rest = self.text.get(self.next..).filter(|rest| !rest.is_empty())?;
-        let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
-        let start = self.next;
-        self.next += length;
-        self.number += 1;
-        Some((self.number, start, rest[..length].trim_end_matches(['\n', '\r'])))
-    }
-
-    /// Without its end it is none, and nothing is skipped.
-    fn skip_here_document(&mut self, end: &str) {
-        let (next, number) = (self.next, self.number);
-        while let Some((_, _, line)) = self.take() {
-            if line.trim_start_matches('\t') == end {
-                return;
-            }
-        }
-        (self.next, self.number) = (next, number);
-    }
 }
 
 #[cfg(test)]

@@ -9,16 +9,19 @@
 //! | dockerfile | the engine builds | `[process]` |
 //! | image | pulled if it is not there | `[process]` |
 //!
-//! It decides nothing about when to build, and runs nothing that was built.
+//! It decides nothing about when to build or what to remove, and runs nothing that was built.
 //!
-//! Reading order: [`builder`] (what happens), [`sources`], [`digest`] and [`walk`] (what it is made from),
-//! [`command`] (shell commands), [`place`] (where things are kept), [`pack`] with [`elf`] and
-//! [`archive`], [`context`] with [`dockerfile`] and [`dockerignore`], [`error`].
+//! Reading order: [`builder`] (the questions) and [`making`] (what happens), [`sources`], [`digest`]
+//! and [`walk`] (what it is made from), [`changes`] (what a build does to that), [`command`] (shell
+//! commands), [`pack`] with [`elf`], [`strip`] and [`archive`], [`context`] with [`dockerfile`] and
+//! [`dockerignore`], [`thin`] with [`layer`] (sending only what changed), [`place`] and [`naming`]
+//! (where things are kept), [`kept`] (what of it may go), [`error`].
 //!
 //! [`BuildDigest`]: crate::model::instance::BuildDigest
 
 mod archive;
 mod builder;
+mod changes;
 mod command;
 mod context;
 mod digest;
@@ -26,10 +29,19 @@ mod dockerfile;
 mod dockerignore;
 mod elf;
 mod error;
+mod kept;
+mod layer;
+mod making;
+mod naming;
 mod pack;
 mod place;
 mod sources;
+mod strip;
+mod thin;
 mod walk;
 
 pub use self::builder::Builder;
+pub use self::changes::{Around, OwnWrites, Snapshot};
 pub use self::error::BuildError;
+pub use self::kept::{Budget, Kept, Role, collect, in_use};
+pub use self::making::{Made, Marked, Way};

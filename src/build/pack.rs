@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use crate::model::name::ServiceName;
 
-use super::archive::{self, Contents};
+use super::archive::{self, Contents, Packed};
 use super::elf::{self, Linkage};
 use super::error::BuildError;
 use super::place::Place;
+use super::strip;
 
 /// Where systems keep the certificates that they trust.
 const CERTIFICATES: [&str; 3] =
@@ -32,15 +33,16 @@ pub fn artifact_path(folder: &Path, artifact: &str, place: &Place) -> PathBuf {
     folder.join(path.trim_start_matches("./"))
 }
 
-/// The image, as an archive for the engine to load.
+/// The image, for the engine to load.
 pub fn image(
     service: &ServiceName,
     artifact: &Path,
     labels: &BTreeMap<String, String>,
     tag: &str,
-) -> Result<Vec<u8>, BuildError> {
+) -> Result<Packed, BuildError> {
     let program = fs::read(artifact).map_err(|source| BuildError::file("read", artifact, source))?;
     let architecture = check(service, artifact, &program)?;
+    let program = strip::strip(program);
     let certificates = trusted_certificates();
     let certificates = certificates.as_deref();
     let name = service.as_str();

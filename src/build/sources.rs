@@ -1,6 +1,6 @@
 //! What a service is made from, as one digest: its files, how they are built, and for what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::model::instance::BuildDigest;
@@ -12,7 +12,7 @@ use super::dockerignore::DockerIgnore;
 use super::error::BuildError;
 use super::pack;
 use super::place::Place;
-use super::walk;
+use super::walk::{self, Entry};
 
 /// Whether images can be built and run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,44 +21,56 @@ pub enum Engine {
     Absent,
 }
 
-/// `root` is the folder of the platform.
+/// `root` is the folder of the platform; files that builds are known to write themselves are left out.
 pub fn digest(
     service: &ServiceSpec,
     root: &Path,
     aliases: &BTreeMap<String, String>,
     engine: Engine,
+    written: &BTreeSet<PathBuf>,
 ) -> Result<BuildDigest, BuildError> {
     let mut digester = Digester::new();
     digester.add("target", pack::target().as_bytes());
-    let mut needs_files = true;
-    let mut ignored = DockerIgnore::parse("");
     match &service.build {
         Build::Pack { command, artifact } => {
             digester.add("command", command.as_bytes());
             digester.add("artifact", artifact.as_bytes());
         }
         Build::Dockerfile { file } => {
-            ignored = DockerIgnore::read(&service.folder)
-                .map_err(|source| BuildError::file("read", &service.folder, source))?;
             add_dockerfile(&mut digester, &service.folder.join(file), aliases)?;
         }
         Build::Image { reference } => {
             let image = dockerfile::alias(aliases, reference).unwrap_or(reference);
             digester.add("image", image.as_bytes());
-            needs_files = engine == Engine::Absent;
         }
     }
     if let Some(recipe) = service.process.as_ref().filter(|_| engine == Engine::Absent) {
         digester.add("process command", recipe.command.as_bytes());
         digester.add("process build", recipe.build.as_deref().unwrap_or_default().as_bytes());
     }
-    if needs_files {
-        let made = made_by_build(service, root);
-        let mut entries = walk::sources(root, &service.folder, ignored)?;
-        entries.retain(|entry| made.as_ref() != Some(&service.folder.join(&entry.path)));
-        digester.add_files(&service.folder, &entries)?;
-    }
+    digester.add_files(&service.folder, &entries(service, root, engine, written)?)?;
     Ok(digester.finish())
+}
+
+/// The files that a service is built from.
+pub fn entries(
+    service: &ServiceSpec,
+    root: &Path,
+    engine: Engine,
+    written: &BTreeSet<PathBuf>,
+) -> Result<Vec<Entry>, BuildError> {
+    let ignored = match &service.build {
+        Build::Image { .. } if engine == Engine::Present => return Ok(Vec::new()),
+        Build::Dockerfile { .. } => DockerIgnore::read(&service.folder)
+            .map_err(|source| BuildError::file("read", &service.folder, source))?,
+        _ => DockerIgnore::parse(""),
+    };
+    let made = made_by_build(service, root);
+    let mut entries = walk::sources(root, &service.folder, ignored)?;
+    entries.retain(|entry| {
+        made.as_ref() != Some(&service.folder.join(&entry.path)) && !written.contains(&entry.path)
+    });
+    Ok(entries)
 }
 
 /// The Dockerfile counts as it is sent: with the images that stand in for others. One that is not

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::model::instance::InstanceName;
 use crate::model::name::{PlatformId, ServiceName};
 
-use self::images::FakeImages;
+use self::images::{FakeImage, FakeImages};
 use self::world::World;
 
 /// One platform's view of a world in memory.
@@ -54,14 +54,15 @@ impl Fake {
     /// Gives it an image side, which knows no image yet.
     #[must_use]
     pub fn with_images(mut self) -> Self {
-        self.images = Some(FakeImages::new(Arc::clone(&self.world)));
+        self.images = Some(FakeImages::new(self.platform.clone(), Arc::clone(&self.world)));
         self
     }
 
     /// Another platform in the same world.
     #[must_use]
     pub fn for_platform(&self, platform: PlatformId) -> Self {
-        Self { platform, ..self.clone() }
+        let images = self.images.as_ref().map(|_| FakeImages::new(platform.clone(), Arc::clone(&self.world)));
+        Self { platform, images, ..self.clone() }
     }
 
     /// Everything that was done to the world, in order: `launch order.v1.1`, `stop order.v1.1`,
@@ -120,7 +121,12 @@ impl Fake {
 
     /// The image exists on this machine.
     pub fn add_image(&self, reference: &str) {
-        self.world.lock().images.insert(reference.to_owned());
+        self.world.lock().name_image(reference, FakeImage::called(reference));
+    }
+
+    /// From now on images have to be built as a whole.
+    pub fn refuse_parts(&self) {
+        self.world.lock().refuses_parts = true;
     }
 
     /// A registry has the image.

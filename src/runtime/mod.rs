@@ -20,8 +20,13 @@ use crate::model::observed::{Observed, Resource};
 
 pub mod docker;
 pub mod fake;
+mod images;
 pub mod labels;
 pub mod process;
+
+pub use self::images::{
+    Discarded, Extension, ImageBuild, ImageFacts, ImageId, Images, OutputSink, PathFacts, StoredImage,
+};
 
 /// Where one platform's instances run.
 #[async_trait]
@@ -170,41 +175,6 @@ pub enum Terminal {
     Attached,
     /// Pipes only.
     None,
-}
-
-/// Building, loading and finding images.
-#[async_trait]
-pub trait Images: Send + Sync {
-    /// Whether the engine has this image, without asking any registry.
-    async fn has(&self, reference: &str) -> Result<bool, RuntimeError>;
-
-    /// Asks the registries for an image that is not there.
-    ///
-    /// # Errors
-    /// [`RuntimeError::ImageMissing`] when no registry has it or none answers.
-    async fn pull(&self, reference: &str) -> Result<(), RuntimeError>;
-
-    /// Loads a docker-archive (the format of `docker save`).
-    async fn load(&self, archive: Vec<u8>) -> Result<(), RuntimeError>;
-
-    /// Builds an image; every line of output goes to `output` as it comes.
-    ///
-    /// # Errors
-    /// [`RuntimeError::BuildFailed`] with the tail of the failing step's own output.
-    async fn build(&self, request: ImageBuild, output: OutputSink<'_>) -> Result<(), RuntimeError>;
-}
-
-/// Takes lines of output as they come.
-pub type OutputSink<'a> = &'a (dyn Fn(&str) + Send + Sync);
-
-/// What the engine's builder is given.
-pub struct ImageBuild {
-    /// An uncompressed tar of the build context, Dockerfile included.
-    pub context: Vec<u8>,
-    /// The Dockerfile's path within the context.
-    pub dockerfile: String,
-    pub tag: String,
-    pub labels: Vec<(String, String)>,
 }
 
 /// What a runtime can fail at. Messages complete "failed to …".

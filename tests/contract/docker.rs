@@ -14,6 +14,7 @@ use super::contract;
 use super::subject::{Subject, fresh_platform};
 
 contract!(subject);
+contract!(subject; with images);
 
 /// The engine, with the responder as an image; `None` where there is no engine.
 pub async fn subject() -> Option<Subject> {

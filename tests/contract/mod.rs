@@ -1,16 +1,17 @@
-//! What every runtime promises, checked the same way on each: [`cases`] holds the promises,
-//! [`subject`] what is needed to run them, the other modules one runtime each.
+//! What every runtime promises, checked the same way on each: [`cases`] holds the promises, [`images`]
+//! those of runtimes with images, [`subject`] what is needed to run them, the other modules one runtime each.
 
 mod cases;
 pub mod docker;
 mod fake;
+mod images;
 mod process;
 pub mod subject;
 
 /// Makes a test of every case, run on the subject that `$subject` gives.
 macro_rules! contract {
     ($subject:path) => {
-        contract! { $subject;
+        contract! { $subject; cases:
             a_launched_instance_is_observed_with_its_name_hash_and_address,
             a_launched_instance_answers_at_its_address,
             an_instance_finds_its_environment_and_its_port,
@@ -36,12 +37,22 @@ macro_rules! contract {
             tearing_down_leaves_nothing_but_kept_data,
         }
     };
-    ($subject:path; $($case:ident,)*) => {
+    ($subject:path; with images) => {
+        contract! { $subject; images:
+            a_loaded_image_is_found_by_its_name_and_by_its_identity,
+            images_are_listed_once_with_all_their_names_the_newest_named_last,
+            a_discarded_image_is_gone_and_going_twice_is_fine,
+            an_image_that_an_instance_is_made_from_stays,
+            another_platforms_images_are_neither_listed_nor_discarded,
+            the_same_parts_make_the_same_image,
+        }
+    };
+    ($subject:path; $module:ident: $($case:ident,)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 if let Some(subject) = $subject().await {
-                    subject.check($crate::contract::cases::$case).await;
+                    subject.check($crate::contract::$module::$case).await;
                 }
             }
         )*

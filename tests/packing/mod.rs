@@ -15,17 +15,17 @@ use crate::contract::docker::subject;
 use crate::contract::subject::{Subject, get};
 use crate::harness::responder::responder;
 
-fn service(folder: &std::path::Path) -> ServiceSpec {
+/// The service `order` in this folder, built in this way.
+pub fn service(folder: &std::path::Path, build: Build) -> ServiceSpec {
     let second = Duration::from_secs(1);
     let limits =
         Limits { memory: ByteSize::from_mebibytes(64), cpus: Cpus::from_count(1.0).unwrap(), pids: 64 };
     let health = Health { path: "/health/ready".to_owned(), start_period: second, timeout: second };
-    let command = format!("cp {} program", responder().display());
     ServiceSpec {
         name: "order".parse().unwrap(),
         context: None,
         folder: folder.to_owned(),
-        build: Build::Pack { command, artifact: "program".to_owned() },
+        build,
         process: None,
         run: Run { port: Port::try_from(8080).unwrap(), replicas: 1, limits, health, stop_grace: second },
         routes: Vec::new(),
@@ -38,7 +38,8 @@ fn service(folder: &std::path::Path) -> ServiceSpec {
 
 async fn packed_services_run(subject: Arc<Subject>) {
     let root = tempfile::tempdir().unwrap();
-    let service = service(root.path());
+    let command = format!("cp {} program", responder().display());
+    let service = service(root.path(), Build::Pack { command, artifact: "program".to_owned() });
     let runtime: Arc<dyn Runtime> = subject.runtime();
     let builder =
         Builder::new(subject.platform.clone(), root.path().to_owned(), BTreeMap::new(), Arc::clone(&runtime));

@@ -4,7 +4,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::build::changes::OwnWrites;
 use crate::build::elf;
+use crate::build::making::{Marked, Way};
 use crate::model::name::Worktree;
 use crate::model::platform::{Database, Health, Limits, ProcessRecipe, Run};
 use crate::model::quantity::{ByteSize, Cpus, Port};
@@ -213,7 +215,7 @@ async fn how_it_is_built_is_part_of_the_digest() {
     let other_alias = BTreeMap::from([("debian:12".to_owned(), "other:1".to_owned())]);
     let unused_alias = scene.builder.aliases.clone().into_iter().chain([("a".to_owned(), "b".to_owned())]);
     let with = |aliases| {
-        let (platform, root) = (scene.builder.platform.clone(), scene.root.path().to_owned());
+        let (platform, root) = (scene.builder.naming.platform.clone(), scene.root.path().to_owned());
         Builder::new(platform, root, aliases, Arc::new(scene.fake.clone()))
     };
     let service = scene.service(dockerfile(), None);
@@ -232,5 +234,126 @@ fn a_single_command_becomes_the_process_itself() {
         ("", ""),
     ] {
         assert_eq!(to_executed(command), expected);
+    }
+}
+
+async fn make(scene: &Scene, service: &ServiceSpec) -> Made {
+    let digest = scene.builder.digest(service).await.unwrap();
+    let made = scene.builder.make(service, &digest, &|_| ()).await.unwrap();
+    let built = scene.builder.built(service, &digest).await.unwrap();
+    assert_eq!(
+        built,
+        (made.marked == Marked::Yes).then(|| made.program.clone()),
+        "it is found if it is true"
+    );
+    made
+}
+
+#[tokio::test]
+async fn other_sources_with_the_same_outcome_are_the_same_program() {
+    for engine in [Engine::Yes, Engine::No] {
+        let scene = Scene::new(&engine);
+        scene.write("main", elf::sample(None));
+        let service = scene.service(packed("mkdir -p out && cp main out/order"), None);
+        let first = make(&scene, &service).await;
+        scene.write("README.md", "not compiled");
+        assert_eq!(make(&scene, &service).await.program, first.program);
+        scene.write("main", [elf::sample(None), b"more".to_vec()].concat());
+        assert_ne!(make(&scene, &service).await.program, first.program);
+    }
+}
+
+#[tokio::test]
+async fn a_source_edit_is_laid_over_the_kept_base() {
+    let scene = Scene::new(&Engine::Yes);
+    scene.write("Dockerfile", "FROM debian:12\nCOPY lock .\nRUN install\nCOPY app.py app/\nCMD x\n");
+    scene.write("lock", "1");
+    scene.write("app.py", "1");
+    scene.fake.add_image("local/debian:12");
+    let service = scene.service(dockerfile(), None);
+    let first = make(&scene, &service).await;
+    let calls = scene.fake.take_calls();
+    assert!(
+        matches!(calls.as_slice(), [base, over] if base.contains(":base-") && over.starts_with("extend ")),
+        "{calls:?}"
+    );
+    scene.write("app.py", "2");
+    let second = make(&scene, &service).await;
+    assert_eq!((second.way, second.program == first.program), (Way::Layers, false));
+    let calls = scene.fake.take_calls();
+    assert!(matches!(calls.as_slice(), [over] if over.starts_with("extend ")), "{calls:?}");
+    scene.write("lock", "2");
+    make(&scene, &service).await;
+    assert_eq!(scene.fake.take_calls().len(), 2, "another base");
+}
+
+#[tokio::test]
+async fn an_engine_that_takes_no_parts_builds_the_whole_image() {
+    let scene = Scene::new(&Engine::Yes);
+    scene.write("Dockerfile", "FROM debian:12\nCOPY app.py app/\n");
+    scene.write("app.py", "1");
+    scene.fake.add_image("local/debian:12");
+    scene.fake.refuse_parts();
+    let made = make(&scene, &scene.service(dockerfile(), None)).await;
+    assert_eq!((made.way, scene.fake.calls().len()), (Way::Engine, 1), "{:?}", scene.fake.calls());
+}
+
+#[tokio::test]
+async fn a_base_image_that_was_replaced_makes_another_base() {
+    let scene = Scene::new(&Engine::Yes);
+    scene.write("Dockerfile", "FROM debian:12\nCOPY app.py app/\n");
+    scene.write("app.py", "1");
+    scene.fake.add_image("local/debian:12");
+    let service = scene.service(dockerfile(), None);
+    make(&scene, &service).await;
+    let images = scene.builder.images().unwrap();
+    let other = images.inspect("local/debian:12").await.unwrap().unwrap();
+    scene.fake.add_image("something else");
+    let replaced = images.inspect("something else").await.unwrap().unwrap();
+    assert_ne!(replaced.id, other.id);
+    images.name(&replaced.id, "local/debian:12").await.unwrap();
+    scene.fake.take_calls();
+    make(&scene, &service).await;
+    assert_eq!(scene.fake.take_calls().len(), 2, "built again, and laid over");
+}
+
+#[tokio::test]
+async fn a_build_that_writes_its_own_sources_is_told_and_can_be_ignored() {
+    for engine in [Engine::Yes, Engine::No] {
+        let scene = Scene::new(&engine);
+        scene.write("main", elf::sample(None));
+        let service = scene.service(packed("mkdir -p out && cp main out/order && date +%N >> stamp"), None);
+        let mut own = OwnWrites::default();
+        let first = make(&scene, &service).await;
+        assert_eq!((first.marked, first.sources.changed()), (Marked::No, ["stamp".into()].into()));
+        assert!(own.note(&service.name, &first.sources).is_empty());
+        let second = make(&scene, &service).await;
+        let written = own.note(&service.name, &second.sources).clone();
+        assert_eq!(written, ["stamp".into()].into());
+        let Scene { root, fake, builder } = scene;
+        let scene = Scene { root, fake, builder: builder.ignoring(&service.name, &written) };
+        let third = make(&scene, &service).await;
+        assert_eq!((third.marked, third.sources.changed().len()), (Marked::Yes, 0), "it comes to rest");
+    }
+}
+
+#[tokio::test]
+async fn what_builds_left_is_listed_and_goes_when_it_is_told_to() {
+    for engine in [Engine::Yes, Engine::No] {
+        let scene = Scene::new(&engine);
+        let service = scene.service(packed("mkdir -p out && cp main out/order"), None);
+        let mut programs = Vec::new();
+        for content in [b"1", b"2", b"3"] {
+            scene.write("main", [elf::sample(None), content.to_vec()].concat());
+            programs.push(make(&scene, &service).await.program);
+        }
+        let kept = scene.builder.kept().await.unwrap();
+        assert_eq!(kept.len(), 3, "{kept:?}");
+        assert!(kept.iter().all(|kept| kept.service == service.name && kept.size > 0));
+        let budget = Budget { generations: 1, bytes: None };
+        let old = kept::collect(&kept, &kept::in_use([&programs[0]]), &budget);
+        assert_eq!(old.len(), 1, "the first is in use, the third the newest: {old:?}");
+        assert_eq!(scene.builder.discard(old[0]).await.unwrap(), Discarded::Yes);
+        assert_eq!(scene.builder.kept().await.unwrap().len(), 2);
     }
 }

@@ -32,7 +32,7 @@ impl Docker {
             // classic builder does.
             Family::Podman => self.run_build(options.clone(), &context, &mut transcript, output).await,
         };
-        if built.as_ref().is_err_and(lacks_buildkit) && transcript.is_empty() {
+        if transcript.is_empty() && self.is_refusal(built.as_ref().err()).await {
             built = self.run_build(options, &context, &mut transcript, output).await;
         }
         let error = match built {
@@ -44,6 +44,15 @@ impl Docker {
         }
         let (message, tail) = transcript.failure(&reason_of(&error));
         Err(RuntimeError::BuildFailed { message, tail })
+    }
+
+    /// Whether the engine would not even begin. One that says so before it has read the whole context
+    /// hangs up in the middle of it, and its words are lost.
+    async fn is_refusal(&self, error: Option<&Error>) -> bool {
+        match error {
+            Some(error) if connection_fault(error).is_some() => self.api.ping().await.is_ok(),
+            error => error.is_some_and(lacks_buildkit),
+        }
     }
 
     async fn run_build(

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bollard::API_DEFAULT_VERSION;
@@ -10,6 +11,7 @@ use bollard::models::SystemVersion;
 use tokio::sync::Mutex;
 
 use super::errors::connection_fault;
+use super::look::Seen;
 use super::network::SharedNetwork;
 use crate::model::name::PlatformId;
 use crate::runtime::{RuntimeError, labels};
@@ -29,6 +31,10 @@ pub struct Docker {
     pub(super) network: Mutex<Option<SharedNetwork>>,
     /// The user of each image seen, for the same reason.
     pub(super) image_users: Mutex<HashMap<String, String>>,
+    /// What was looked up inside of images.
+    pub(super) seen_paths: Mutex<Seen>,
+    /// Whether the engine wants whole images only.
+    pub(super) refuses_parts: AtomicBool,
 }
 
 /// Which engine answers, and where.
@@ -71,6 +77,8 @@ impl Docker {
             engine: Arc::new(engine),
             network: Mutex::default(),
             image_users: Mutex::default(),
+            seen_paths: Mutex::default(),
+            refuses_parts: AtomicBool::new(false),
         }
     }
 

@@ -1,16 +1,22 @@
-//! Finding, pulling and loading images.
+//! The engine as [`Images`]: finding, pulling and loading here, the rest in modules of its own.
 
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::body_full;
 use bollard::errors::Error;
-use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptions};
+use bollard::models::ImageInspect;
+use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptions, TagImageOptionsBuilder};
 use futures_util::TryStreamExt;
 
 use super::Docker;
 use super::errors::{connection_fault, reason_of, status_of};
-use crate::runtime::{ImageBuild, Images, OutputSink, RuntimeError};
+use crate::runtime::{
+    Discarded, Extension, ImageBuild, ImageFacts, ImageId, Images, OutputSink, PathFacts, RuntimeError,
+    StoredImage,
+};
 
 /// How much longer than other requests a transfer may take until the engine begins to answer.
 pub(super) const TRANSFER: Duration = Duration::from_secs(600);
@@ -19,6 +25,18 @@ pub(super) const TRANSFER: Duration = Duration::from_secs(600);
 impl Images for Docker {
     async fn has(&self, reference: &str) -> Result<bool, RuntimeError> {
         self.has_image(reference).await
+    }
+
+    async fn inspect(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError> {
+        let Some(image) = self.inspected(reference).await? else { return Ok(None) };
+        let config = image.config.unwrap_or_default();
+        let folder = config.working_dir.filter(|folder| !folder.is_empty()).unwrap_or_else(|| "/".to_owned());
+        Ok(Some(ImageFacts {
+            id: ImageId(image.id.unwrap_or_default()),
+            labels: config.labels.unwrap_or_default().into_iter().collect(),
+            folder: folder.into(),
+            has_triggers: config.on_build.is_some_and(|triggers| !triggers.is_empty()),
+        }))
     }
 
     async fn pull(&self, reference: &str) -> Result<(), RuntimeError> {
@@ -47,9 +65,38 @@ impl Images for Docker {
         Ok(())
     }
 
+    async fn name(&self, image: &ImageId, tag: &str) -> Result<(), RuntimeError> {
+        let (repository, version) = tag.rsplit_once(':').unwrap_or((tag, "latest"));
+        let options = TagImageOptionsBuilder::default().repo(repository).tag(version).build();
+        let named = self.api.tag_image(&image.0, Some(options)).await;
+        named.map_err(self.engine.failed_to(format!("name an image {tag}")))?;
+        self.image_users.lock().await.remove(tag);
+        Ok(())
+    }
+
     async fn build(&self, request: ImageBuild, output: OutputSink<'_>) -> Result<(), RuntimeError> {
         self.image_users.lock().await.remove(&request.tag);
         self.build_image(request, output).await
+    }
+
+    fn takes_parts(&self) -> bool {
+        !self.refuses_parts.load(Ordering::Relaxed)
+    }
+
+    async fn look_into(&self, image: &ImageId, paths: &[PathBuf]) -> Result<Vec<PathFacts>, RuntimeError> {
+        self.facts_of(image, paths).await
+    }
+
+    async fn extend(&self, request: Extension) -> Result<ImageId, RuntimeError> {
+        self.extend_image(request).await
+    }
+
+    async fn list(&self) -> Result<Vec<StoredImage>, RuntimeError> {
+        self.stored_images().await
+    }
+
+    async fn discard(&self, image: &ImageId) -> Result<Discarded, RuntimeError> {
+        self.discard_image(image).await
     }
 }
 
@@ -68,13 +115,21 @@ impl Docker {
 
     /// Notes the user of an image; `None` where there is no such image.
     async fn inspect_user(&self, reference: &str) -> Result<Option<String>, RuntimeError> {
+        let image = self.inspected(reference).await?;
+        Ok(image.map(|image| image.config.and_then(|config| config.user).unwrap_or_default()))
+    }
+
+    async fn inspected(&self, reference: &str) -> Result<Option<ImageInspect>, RuntimeError> {
         let image = match self.api.inspect_image(reference).await {
             Err(error) if status_of(&error) == Some(404) => return Ok(None),
             other => other.map_err(self.engine.failed_to(format!("inspect image {reference}")))?,
         };
-        let user = image.config.and_then(|config| config.user).unwrap_or_default();
-        self.image_users.lock().await.insert(reference.to_owned(), user.clone());
-        Ok(Some(user))
+        let user = image.config.as_ref().and_then(|config| config.user.clone()).unwrap_or_default();
+        let mut users = self.image_users.lock().await;
+        // Instances may be given the image by its id.
+        users.extend(image.id.clone().map(|id| (id, user.clone())));
+        users.insert(reference.to_owned(), user);
+        Ok(Some(image))
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! Reading order: `connect` (which engine), `port` (the [`Runtime`](super::Runtime) it is),
 //! `network`, `specification` and `containers`, `observe` and `changes`, `logs`, `exec`, `images`
-//! with `build` and `transcript`, `tear_down`; `errors` is where bollard's become ours.
+//! with `build`, `transcript`, `extend`, `look` and `keep`, `tear_down`; `errors` is where bollard's become ours.
 
 mod build;
 mod changes;
@@ -17,8 +17,11 @@ mod connect;
 mod containers;
 mod errors;
 mod exec;
+mod extend;
 mod images;
+mod keep;
 mod logs;
+mod look;
 mod network;
 mod observe;
 mod port;

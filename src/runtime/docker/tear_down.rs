@@ -17,6 +17,7 @@ impl Docker {
     /// What fails stops the rest, and loses nothing: the next call continues there.
     pub(super) async fn remove_shared(&self, data: DataFate) -> Result<Vec<Resource>, RuntimeError> {
         let mut removed = Vec::new();
+        self.remove_stills().await?;
         for (id, resource) in self.networks().await? {
             self.disconnect_leftovers(&id).await?;
             self.remove_network(&id).await?;

@@ -12,6 +12,7 @@ use crate::model::name::{PlatformId, ServiceName};
 use crate::model::observed::InstanceState;
 use crate::runtime::{Change, LogLine, LogStream, RuntimeError};
 
+use super::images::FakeImage;
 use super::responder::Responder;
 
 /// Enough for any test; a subscriber that falls behind is told to look again, as always.
@@ -27,7 +28,10 @@ pub struct State {
     pub instances: BTreeMap<(PlatformId, InstanceName), FakeInstance>,
     pub prepared: BTreeSet<PlatformId>,
     pub storage: BTreeSet<(PlatformId, ServiceName)>,
-    pub images: BTreeSet<String>,
+    pub images: BTreeMap<String, FakeImage>,
+    /// How many times an image was given a name: their clock.
+    pub named: u64,
+    pub refuses_parts: bool,
     pub registry: BTreeSet<String>,
     pub launch_faults: BTreeMap<ServiceName, String>,
     pub exits_after_launch: BTreeMap<ServiceName, i32>,
@@ -69,7 +73,9 @@ impl World {
             instances: BTreeMap::new(),
             prepared: BTreeSet::new(),
             storage: BTreeSet::new(),
-            images: BTreeSet::new(),
+            images: BTreeMap::new(),
+            named: 0,
+            refuses_parts: false,
             registry: BTreeSet::new(),
             launch_faults: BTreeMap::new(),
             exits_after_launch: BTreeMap::new(),

@@ -2,12 +2,12 @@
 
 import fastify, { LogController, type FastifyInstance } from "fastify";
 
-import { serveHealth } from "./health.js";
-import { serveItems } from "./items.js";
-import { answer, installProblems, malformedPath } from "./problems.js";
-import { logOptions, logRequests, REQUEST_ID, requestIdOf } from "./requests.js";
-import type { Settings } from "./settings.js";
-import type { Store } from "./store.js";
+import { serveHealth } from "./health.ts";
+import { serveItems } from "./items.ts";
+import { answer, installProblems, malformedPath } from "./problems.ts";
+import { logOptions, logRequests, REQUEST_ID, requestIdOf } from "./requests.ts";
+import type { Settings } from "./settings.ts";
+import type { Store } from "./store.ts";
 
 // The largest request body that is read, in bytes.
 export const MAX_BODY_BYTES = 64 * 1024;

@@ -20,8 +20,11 @@ export interface Fault {
 }
 
 export class Invalid extends Error {
-  constructor(readonly faults: Fault[]) {
+  readonly faults: Fault[];
+
+  constructor(faults: Fault[]) {
     super("some fields break a rule");
+    this.faults = faults;
   }
 }
 

@@ -2,9 +2,9 @@
 
 import type { FastifyInstance } from "fastify";
 
-import { reach } from "./items.js";
-import { allowOnly } from "./problems.js";
-import type { Store } from "./store.js";
+import { reach } from "./items.ts";
+import { allowOnly } from "./problems.ts";
+import type { Store } from "./store.ts";
 
 export function serveHealth(application: FastifyInstance, store: Store): void {
   application.get("/health/live", (_, reply) => reply.send());

@@ -2,9 +2,9 @@
 
 import type { AddressInfo } from "node:net";
 
-import { createApplication } from "./application.js";
-import { readSettings } from "./settings.js";
-import { Store } from "./store.js";
+import { createApplication } from "./application.ts";
+import { readSettings } from "./settings.ts";
+import { Store } from "./store.ts";
 
 // How long requests that are being handled may take after the service was asked to stop.
 const GRACE_MS = 5_000;

@@ -4,17 +4,19 @@ import { STATUS_CODES } from "node:http";
 
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
-import { Invalid, type Fault } from "./domain.js";
+import { Invalid, type Fault } from "./domain.ts";
 
 /** Thrown wherever a request cannot be answered; `code` is what programs go by. */
 export class Problem extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    detail: string,
-    readonly faults?: Fault[],
-  ) {
+  readonly status: number;
+  readonly code: string;
+  readonly faults: Fault[] | undefined;
+
+  constructor(status: number, code: string, detail: string, faults?: Fault[]) {
     super(detail);
+    this.status = status;
+    this.code = code;
+    this.faults = faults;
   }
 }
 

@@ -5,8 +5,8 @@ import type { IncomingMessage } from "node:http";
 
 import type { FastifyInstance, FastifyServerOptions } from "fastify";
 
-import { pathOf } from "./problems.js";
-import type { Settings } from "./settings.js";
+import { pathOf } from "./problems.ts";
+import type { Settings } from "./settings.ts";
 
 export const REQUEST_ID = "x-request-id";
 const USABLE_ID = /^[\x21-\x7e]{1,128}$/;

@@ -1,7 +1,7 @@
 // Keeps items in SQLite, each for its owner alone: every statement names the owner.
 
-import { openDatabase, type Database } from "./database.js";
-import type { Item } from "./domain.js";
+import { openDatabase, type Database } from "./database.ts";
+import type { Item } from "./domain.ts";
 
 // The longest list that is given out at once.
 const MAX_LISTED = 200;

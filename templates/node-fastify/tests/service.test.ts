@@ -5,10 +5,10 @@ import { beforeEach, test } from "node:test";
 
 import type { FastifyInstance, LightMyRequestResponse } from "fastify";
 
-import { createApplication, MAX_BODY_BYTES } from "../src/application.js";
-import { COLLECTION } from "../src/items.js";
-import { readSettings } from "../src/settings.js";
-import { Store } from "../src/store.js";
+import { createApplication, MAX_BODY_BYTES } from "../src/application.ts";
+import { COLLECTION } from "../src/items.ts";
+import { readSettings } from "../src/settings.ts";
+import { Store } from "../src/store.ts";
 
 const ALICE = { "x-user-id": "alice", "x-request-id": "r-1" };
 const BOB = { "x-user-id": "bob", "x-request-id": "r-1" };

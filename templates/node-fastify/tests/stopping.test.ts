@@ -8,7 +8,7 @@ import { createInterface, type Interface } from "node:readline";
 import { afterEach, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { COLLECTION } from "../src/items.js";
+import { COLLECTION } from "../src/items.ts";
 
 const PROGRAM = fileURLToPath(new URL("../src/main.js", import.meta.url));
 

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 
-import { createItem } from "../src/domain.js";
-import { Store } from "../src/store.js";
+import { createItem } from "../src/domain.ts";
+import { Store } from "../src/store.ts";
 
 let folder: string;
 let url: string;
