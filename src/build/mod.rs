@@ -11,7 +11,7 @@
 //!
 //! It decides nothing about when to build, and runs nothing that was built.
 //!
-//! Reading order: [`builder`] (what happens), [`sources`], [`digest`] and [`walk`] (what it is made from),
+//! Reading order: [`builder`] (what happens), [`sources`], [`rules`], [`digest`] and [`walk`] (what it is made from),
 //! [`command`] (shell commands), [`place`] (where things are kept), [`pack`] with [`elf`] and
 //! [`archive`], [`context`] with [`dockerfile`] and [`dockerignore`], [`error`].
 //!
@@ -28,8 +28,12 @@ mod elf;
 mod error;
 mod pack;
 mod place;
+mod rules;
 mod sources;
 mod walk;
 
 pub use self::builder::Builder;
 pub use self::error::BuildError;
+pub use self::rules::is_rule;
+pub use self::sources::Sources;
+pub use self::walk::{Entry, Kind};

@@ -1,7 +1,8 @@
-//! What a service is made from, as one digest: its files, how they are built, and for what.
+//! What a service is made from: which files, and as one digest, with how they are built and for what.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::model::instance::BuildDigest;
 use crate::model::platform::{Build, ServiceSpec};
@@ -12,13 +13,86 @@ use super::dockerignore::DockerIgnore;
 use super::error::BuildError;
 use super::pack;
 use super::place::Place;
-use super::walk;
+use super::rules::{self, Rules};
+use super::walk::{self, Entry, Kind};
 
 /// Whether images can be built and run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     Present,
     Absent,
+}
+
+/// The files that something is made from, by the ignore files as they are when they are first needed.
+pub struct Sources {
+    folder: PathBuf,
+    rules: Arc<Rules>,
+    /// Counts, whatever the rules say.
+    dockerfile: Option<PathBuf>,
+    /// Never counts.
+    made: Option<PathBuf>,
+}
+
+impl Sources {
+    /// What a service is built from. `root` is the folder of the platform.
+    pub fn of(service: &ServiceSpec, root: &Path) -> Result<Self, BuildError> {
+        let folder = &service.folder;
+        let (docker, dockerfile) = match &service.build {
+            Build::Dockerfile { file } => (DockerIgnore::read(folder), Some(folder.join(file))),
+            _ => (Ok(DockerIgnore::parse("")), None),
+        };
+        let docker = docker.map_err(|source| BuildError::file("read", folder, source))?;
+        let rules = Arc::new(Rules::new(root, folder, docker));
+        Ok(Self { folder: folder.clone(), rules, dockerfile, made: made_by_build(service, root) })
+    }
+
+    /// A folder that services share: all that git does not ignore.
+    pub fn of_folder(folder: &Path, root: &Path) -> Self {
+        let rules = Arc::new(Rules::new(root, folder, DockerIgnore::parse("")));
+        Self { folder: folder.to_owned(), rules, dockerfile: None, made: None }
+    }
+
+    /// The files, links and folders of now.
+    pub fn entries(&self) -> Result<Vec<Entry>, BuildError> {
+        let mut entries = walk::sources(&self.folder, &self.rules)?;
+        entries.retain(|entry| self.made.as_ref() != Some(&self.folder.join(&entry.path)));
+        Ok(entries)
+    }
+
+    /// What tells whether something changed: all of them, and the Dockerfile.
+    pub fn look(&self) -> Result<BTreeMap<PathBuf, Kind>, BuildError> {
+        let entries = self.entries()?.into_iter();
+        let mut look: BTreeMap<_, _> =
+            entries.map(|entry| (self.folder.join(entry.path), entry.kind)).collect();
+        if let Some(file) = &self.dockerfile
+            && let Ok(Some(kind)) = Kind::of(file)
+        {
+            look.insert(file.clone(), kind);
+        }
+        Ok(look)
+    }
+
+    /// The folders in which a source may appear, this one first.
+    pub fn folders(&self) -> Result<Vec<PathBuf>, BuildError> {
+        let beside_dockerfile = self.dockerfile.as_deref().and_then(Path::parent);
+        let around = [Some(self.folder.as_path()), beside_dockerfile];
+        let mut folders: Vec<PathBuf> = around.into_iter().flatten().map(Path::to_owned).collect();
+        let entries = self.entries()?.into_iter().filter(|entry| entry.kind == Kind::Folder);
+        folders.extend(entries.map(|entry| self.folder.join(entry.path)));
+        folders.dedup();
+        Ok(folders)
+    }
+
+    /// Whether a path is, was, or would be one of them, or of the folders that hold them, or decides
+    /// which are.
+    pub fn concern(&self, path: &Path) -> bool {
+        if self.made.as_deref() == Some(path) {
+            return false;
+        }
+        let admitted = || self.rules.admit(path, false) || self.rules.admit(path, true);
+        self.dockerfile.as_deref() == Some(path)
+            || path.starts_with(&self.folder) && (rules::is_rule(path) || admitted())
+    }
 }
 
 /// `root` is the folder of the platform.
@@ -31,15 +105,12 @@ pub fn digest(
     let mut digester = Digester::new();
     digester.add("target", pack::target().as_bytes());
     let mut needs_files = true;
-    let mut ignored = DockerIgnore::parse("");
     match &service.build {
         Build::Pack { command, artifact } => {
             digester.add("command", command.as_bytes());
             digester.add("artifact", artifact.as_bytes());
         }
         Build::Dockerfile { file } => {
-            ignored = DockerIgnore::read(&service.folder)
-                .map_err(|source| BuildError::file("read", &service.folder, source))?;
             add_dockerfile(&mut digester, &service.folder.join(file), aliases)?;
         }
         Build::Image { reference } => {
@@ -53,10 +124,7 @@ pub fn digest(
         digester.add("process build", recipe.build.as_deref().unwrap_or_default().as_bytes());
     }
     if needs_files {
-        let made = made_by_build(service, root);
-        let mut entries = walk::sources(root, &service.folder, ignored)?;
-        entries.retain(|entry| made.as_ref() != Some(&service.folder.join(&entry.path)));
-        digester.add_files(&service.folder, &entries)?;
+        digester.add_files(&service.folder, &Sources::of(service, root)?.entries()?)?;
     }
     Ok(digester.finish())
 }
