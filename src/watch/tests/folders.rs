@@ -1,0 +1,121 @@
+//! Folders that come, go, move and are something else the next time.
+
+use std::fs;
+use std::path::Path;
+
+use super::stage::{Stage, shown, write};
+
+#[tokio::test]
+async fn a_new_folder_is_watched_however_deep() {
+    let stage = Stage::new(&[]).await;
+    let deep = stage.order("src/a/b/c/d/e.rs");
+    write(&deep, "1");
+    assert_eq!(shown(&stage.change().await), "order");
+    stage.check_watched(&deep).await;
+    stage.check_watched(&stage.order("src/a/b/other.rs")).await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_removed_and_made_again_stays_watched() {
+    let stage = Stage::new(&["services/order/src/deep/a.rs"]).await;
+    for folder in ["src/deep", "src"] {
+        fs::remove_dir_all(stage.order(folder)).unwrap();
+        stage.change_at(&stage.order(folder)).await;
+        stage.check_watched(&stage.order("src/deep/a.rs")).await;
+        stage.check_watched(&stage.order("src/deep/a.rs")).await;
+    }
+}
+
+#[tokio::test]
+async fn so_do_the_services_own_folder_and_those_above_it() {
+    let stage = Stage::new(&[]).await;
+    for folder in ["store/services/order", "store/services", "store"] {
+        fs::remove_dir_all(stage.root.with_file_name(folder)).unwrap();
+        let change = stage.change().await;
+        assert!(
+            change.manifest.is_some() && change.services.contains_key(&"order".parse().unwrap()),
+            "{folder}"
+        );
+        for _ in 0..2 {
+            stage.check_watched(&stage.order("src/deep/a.rs")).await;
+        }
+        stage.check_watched(&stage.mail("src/a.rs")).await;
+        stage.check_watched(&stage.root.join("msctl.toml")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_replaced_faster_than_anybody_looks_stays_watched() {
+    let stage = Stage::new(&["services/order/src/deep/a.rs"]).await;
+    let file = stage.order("src/deep/a.rs");
+    for round in 0..50 {
+        match round % 3 {
+            0 => fs::remove_dir_all(stage.order("src")).unwrap(),
+            1 => fs::rename(stage.order("src"), stage.root.join(format!("aside{round}"))).unwrap(),
+            _ => fs::remove_dir_all(stage.order("src/deep")).unwrap(),
+        }
+        write(&file, &round.to_string());
+    }
+    stage.change().await;
+    for name in ["a.rs", "b.rs", "c.rs"] {
+        stage.check_watched(&file.with_file_name(name)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_renamed_folder_is_watched_under_its_new_name_and_its_old_one_when_that_is_made_again() {
+    let stage = Stage::new(&["services/order/src/deep/a.rs"]).await;
+    fs::rename(stage.order("src"), stage.order("lib")).unwrap();
+    assert_eq!(stage.paths(&stage.change().await), "services/order/lib, services/order/src");
+    for path in ["lib/deep/a.rs", "lib/b.rs", "src/deep/a.rs", "src/b.rs", "lib/deep/a.rs"] {
+        stage.check_watched(&stage.order(path)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_moves_to_another_service_is_watched_as_that_ones() {
+    let stage = Stage::new(&["services/order/src/deep/a.rs"]).await;
+    fs::rename(stage.order("src/deep"), stage.mail("src/deep")).unwrap();
+    assert_eq!(shown(&stage.change().await), "mail order");
+    stage.write("services/mail/src/deep/a.rs", "2");
+    assert_eq!(shown(&stage.change_at(&stage.mail("src/deep/a.rs")).await), "mail");
+
+    fs::rename(stage.mail("src/deep"), stage.root.join("aside")).unwrap();
+    assert_eq!(shown(&stage.change().await), "mail");
+    stage.write("aside/a.rs", "3");
+    stage.check_unnoticed().await;
+}
+
+#[tokio::test]
+async fn a_file_may_become_a_folder_and_a_folder_a_file() {
+    let stage = Stage::new(&["services/order/src/it"]).await;
+    let it = stage.order("src/it");
+    for _ in 0..3 {
+        fs::remove_file(&it).unwrap();
+        stage.check_watched(&it.join("inside.rs")).await;
+        stage.check_watched(&it.join("inside.rs")).await;
+        fs::remove_dir_all(&it).unwrap();
+        stage.check_watched(&it).await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_counts_from_the_moment_in_which_no_rule_ignores_it() {
+    let stage = Stage::new(&["services/order/out/deep/a.rs"]).await;
+    let ignore = |path: &Path, rules: &str| write(path, rules);
+    let files =
+        [stage.order(".gitignore"), stage.root.join(".gitignore"), stage.root.join("services/.gitignore")];
+    for (number, file) in files.iter().enumerate() {
+        ignore(file, "out/\n");
+        stage.change_at(file).await;
+        stage.write(&format!("services/order/out/deep/{number}.rs"), "1");
+        stage.check_unnoticed().await;
+        ignore(file, "");
+        stage.change_at(file).await;
+        stage.check_watched(&stage.order("out/deep/a.rs")).await;
+    }
+    stage.write("services/order/out/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55");
+    stage.change_at(&stage.order("out/CACHEDIR.TAG")).await;
+    stage.write("services/order/out/deep/new.rs", "2");
+    stage.check_unnoticed().await;
+}
