@@ -36,14 +36,17 @@ pub struct Sources {
 impl Sources {
     /// What a service is built from. `root` is the folder of the platform.
     pub fn of(service: &ServiceSpec, root: &Path) -> Result<Self, BuildError> {
-        let folder = &service.folder;
-        let (docker, dockerfile) = match &service.build {
+        Self::of_build(&service.build, &service.folder, root)
+    }
+
+    fn of_build(build: &Build, folder: &Path, root: &Path) -> Result<Self, BuildError> {
+        let (docker, dockerfile) = match build {
             Build::Dockerfile { file } => (DockerIgnore::read(folder), Some(folder.join(file))),
             _ => (Ok(DockerIgnore::parse("")), None),
         };
         let docker = docker.map_err(|source| BuildError::file("read", folder, source))?;
         let rules = Arc::new(Rules::new(root, folder, docker));
-        Ok(Self { folder: folder.clone(), rules, dockerfile, made: made_by_build(service, root) })
+        Ok(Self { folder: folder.to_owned(), rules, dockerfile, made: made_by_build(build, folder, root) })
     }
 
     /// A folder that services share: all that git does not ignore.
@@ -89,7 +92,10 @@ impl Sources {
         if self.made.as_deref() == Some(path) {
             return false;
         }
-        let admitted = || self.rules.admit(path, false) || self.rules.admit(path, true);
+        let admitted = || match std::fs::symlink_metadata(path) {
+            Ok(metadata) => self.rules.admit(path, metadata.is_dir()),
+            Err(_) => self.rules.admit(path, false) || self.rules.admit(path, true),
+        };
         self.dockerfile.as_deref() == Some(path)
             || path.starts_with(&self.folder) && (rules::is_rule(path) || admitted())
     }
@@ -147,11 +153,12 @@ fn add_dockerfile(
 }
 
 /// An artifact in the service's own folder is no source of it.
-fn made_by_build(service: &ServiceSpec, root: &Path) -> Option<PathBuf> {
-    match &service.build {
-        Build::Pack { artifact, .. } => {
-            Some(pack::artifact_path(&service.folder, artifact, &Place::new(root)))
-        }
+fn made_by_build(build: &Build, folder: &Path, root: &Path) -> Option<PathBuf> {
+    match build {
+        Build::Pack { artifact, .. } => Some(pack::artifact_path(folder, artifact, &Place::new(root))),
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,8 @@ const SHOWN: usize = 8;
 /// To tell a build that writes into its own folder from a save: the writes of a build lie within it
 /// ([`Touch::first`] and [`Touch::last`] between its start and its end) and come back with every
 /// build, at the same paths. A service whose digest differs after a build from what it was before,
-/// twice in a row, each time touched within the build and at a common path, builds into its own
-/// sources. Once is not enough: a person may save during a build, and a generator that writes what is
+/// twice in a row, each time touched within the build and at a common path (or within a folder that was
+/// new the first time), builds into its own sources. Once is not enough: a person may save during a build, and a generator that writes what is
 /// there already settles at the second one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -40,7 +40,9 @@ pub struct Touch {
     pub last: Instant,
 }
 
-/// The first few of the paths that were touched, and whether there were others.
+/// The first few, by name, of the paths that were touched, and whether there were others. So the same
+/// paths give the same sample, in whatever order they were touched. Of what is in a folder that is new,
+/// the folder alone may be named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
     paths: BTreeSet<PathBuf>,
@@ -115,10 +117,12 @@ impl Sample {
     }
 
     fn add(&mut self, path: &Path) {
-        if self.paths.len() < SHOWN {
-            self.paths.insert(path.to_owned());
-        } else if !self.paths.contains(path) {
+        let is_full = self.paths.len() >= SHOWN;
+        if is_full && self.paths.last().is_some_and(|last| path > last) {
             self.has_more = true;
+        } else if !self.paths.contains(path) {
+            self.has_more |= is_full && self.paths.pop_last().is_some();
+            self.paths.insert(path.to_owned());
         }
     }
 
@@ -192,10 +196,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_few_paths_are_kept() {
+    fn only_the_first_few_paths_are_kept_in_whatever_order_they_come() {
         let mut sample = Sample::default();
-        (0..10_000).for_each(|number| sample.add(Path::new(&format!("{number:05}"))));
-        sample.add(Path::new("00000"));
+        let name = |number: u32| PathBuf::from(format!("{:05}", number * 7919 % 10_000));
+        (0..10_000).for_each(|number| sample.add(&name(number)));
+        (0..100).for_each(|number| sample.add(&name(number)));
         assert_eq!(
             sample.relative_to(Path::new("/")).to_string(),
             "00000, 00001, 00002, 00003, 00004, 00005, 00006, 00007, …"

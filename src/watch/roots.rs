@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::layout::{Affected, Layout, entries_of, is_folder};
 use super::look::Look;
-use crate::build::{BuildError, Kind, Sources};
+use crate::build::{BuildError, Kind, Sources, is_rule};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
@@ -83,8 +83,8 @@ impl Root {
         match &self.owner {
             Owner::Ways => layout.is_on_the_way(path),
             Owner::Tree(folder) => {
-                let is_outer = path.parent().is_some_and(|above| folder.starts_with(above));
-                folder.starts_with(path) || is_outer || self.concern(path)
+                let holds_further_down = || path.parent().is_some_and(|above| folder.starts_with(above));
+                folder.starts_with(path) || (is_rule(path) && holds_further_down()) || self.concern(path)
             }
         }
     }

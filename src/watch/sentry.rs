@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::ears::{Ears, Kind, Refusal, Signal};
 use super::folders::{Folders, Held};
@@ -17,7 +17,7 @@ use super::inbox::Inbox;
 use super::layout::{Layout, is_folder};
 use super::limits::Limit;
 use super::look::differences;
-use super::notice::Notice;
+use super::notice::{Notice, Setting};
 use super::quiet::Quiet;
 use super::reports::Reports;
 use super::roots::{Owner, Root};
@@ -27,8 +27,8 @@ use crate::build::{BuildError, is_rule};
 const ROUNDS: usize = 16;
 /// Looking takes at most this part of the time.
 const LOOKING: u32 = 20;
-/// When something that met a limit is tried again: it may have been raised.
-const RETRY: Duration = Duration::from_secs(30);
+/// After how many looks something that could not be watched is tried again.
+const RETRY: u32 = 30;
 
 pub struct Sentry {
     inbox: Arc<Inbox>,
@@ -41,6 +41,9 @@ pub struct Sentry {
     quiet: Quiet,
     next_look: Instant,
     next_retry: Instant,
+    /// The limit that was met. As long as it is the same, there is no use in trying again, which would
+    /// take from others what few watches there are.
+    limit: Option<(Limit, Setting)>,
     told: HashSet<String>,
 }
 
@@ -62,7 +65,8 @@ impl Sentry {
             folders: None,
             quiet: Quiet::new(options.pace),
             next_look: now + options.look_every,
-            next_retry: now + RETRY,
+            next_retry: now,
+            limit: None,
             told: HashSet::new(),
         };
         match ears {
@@ -156,7 +160,8 @@ impl Sentry {
 
     /// Brings the watches in step with the folders that are there.
     fn walk_stale(&mut self) {
-        let may_retry = Instant::now() >= self.next_retry;
+        let may_retry = Instant::now() >= self.next_retry
+            && self.limit.as_ref().is_none_or(|(limit, setting)| limit.setting() != *setting);
         let is_due = |root: &Root| root.is_stale && (root.polled.is_none() || may_retry);
         let stale = self.roots.iter().filter(|(_, root)| is_due(root));
         let stale: Vec<Owner> = stale.map(|(owner, _)| owner.clone()).collect();
@@ -173,7 +178,8 @@ impl Sentry {
             }
         }
         if may_retry {
-            self.next_retry = Instant::now() + RETRY;
+            self.limit = None;
+            self.next_retry = Instant::now() + self.options.look_every * RETRY;
         }
         self.poll(refused);
     }
@@ -183,9 +189,9 @@ impl Sentry {
         let (Some(layout), Some(root)) = (&self.layout, self.roots.get_mut(owner)) else { return Ok(0) };
         let Some(folders) = &mut self.folders else { return Err(Refusal::Unasked) };
         let unreadable = |error: BuildError| Refusal::Other(error.to_string());
-        root.read_rules(layout).map_err(unreadable)?;
         let mut found = 0;
         for _ in 0..ROUNDS {
+            root.read_rules(layout).map_err(unreadable)?; // a new folder may have brought some
             let needed = root.folders(layout).map_err(unreadable)?;
             if *owner == Owner::Ways && !needed.contains(layout.root()) {
                 return Err(Refusal::Gone);
@@ -224,7 +230,9 @@ impl Sentry {
             }
         }
         if let Some((limit, polled)) = limited {
-            self.tell(Notice::Limit { setting: limit.setting(), polled });
+            let setting = limit.setting();
+            self.limit = Some((limit, setting.clone()));
+            self.tell(Notice::Limit { setting, polled });
         }
     }
 

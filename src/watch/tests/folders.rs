@@ -119,3 +119,49 @@ async fn a_folder_counts_from_the_moment_in_which_no_rule_ignores_it() {
     stage.write("services/order/out/deep/new.rs", "2");
     stage.check_unnoticed().await;
 }
+
+/// One of what people and tools do to folders, anywhere in two services.
+fn do_anything(stage: &Stage, random: &mut fastrand::Rng) {
+    let place = |random: &mut fastrand::Rng| {
+        let depth = random.usize(1..4);
+        let names: Vec<&str> = (0..depth).map(|_| ["a", "b", "c"][random.usize(..3)]).collect();
+        stage
+            .root
+            .join("services")
+            .join(["order", "mail"][random.usize(..2)])
+            .join("src")
+            .join(names.join("/"))
+    };
+    let (one, other) = (place(random), place(random));
+    // Most of these fail at times: what they are done to is not there, or is something else.
+    let _ = match random.u8(..8) {
+        0..=2 => fs::create_dir_all(&one),
+        3 => fs::remove_dir_all(&one),
+        4 | 5 => fs::rename(&one, &other),
+        6 => fs::write(one.join("file"), "x"),
+        _ => std::os::unix::fs::symlink(&other, &one),
+    };
+}
+
+fn folders_below(folder: &Path) -> Vec<std::path::PathBuf> {
+    let found = ignore::WalkBuilder::new(folder).standard_filters(false).build().map(Result::unwrap);
+    found.filter(|entry| entry.file_type().unwrap().is_dir()).map(ignore::DirEntry::into_path).collect()
+}
+
+#[tokio::test]
+async fn whatever_was_done_to_folders_those_that_are_there_are_watched() {
+    let pace = crate::watch::Pace { rest: std::time::Duration::from_millis(5), ..Default::default() };
+    let stage = Stage::with(&[], crate::watch::Options { pace, ..Default::default() }).await;
+    for seed in 0..12 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        (0..60).for_each(|_| do_anything(&stage, &mut random));
+        let last = stage.mail(&format!("!{seed}")); // the first of all by its name, so it is in the sample
+        write(&last, "");
+        stage.change_at(&last).await;
+        for service in ["order", "mail"] {
+            for folder in folders_below(&stage.root.join("services").join(service).join("src")) {
+                stage.check_watched(&folder.join(format!("probe{seed}"))).await;
+            }
+        }
+    }
+}

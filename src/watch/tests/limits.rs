@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::stage::{Stage, options, shown};
+use super::stage::{DEADLINE, Stage, options, shown};
 use crate::watch::ears::{self, Ears, Refusal};
 use crate::watch::inbox::Inbox;
 use crate::watch::limits::Limit;
@@ -34,7 +35,7 @@ fn few(left: usize) -> impl FnOnce(Arc<Inbox>) -> Result<Box<dyn Ears>, Refusal>
 }
 
 fn options_with_polling() -> Options {
-    Options { look_every: std::time::Duration::from_millis(50), ..options() }
+    Options { look_every: Duration::from_millis(50), ..options() }
 }
 
 /// Whatever is watched and whatever is polled: every change is noticed.
@@ -134,6 +135,25 @@ async fn a_platform_with_little() {
     let [notice] = notices.as_slice() else { panic!("{notices:?}") };
     assert!(notice.to_string().contains(&format!("the limit user.{setting} = ")), "{notice}");
     check_everything_is_noticed(&stage).await;
+    if setting == "max_inotify_watches" {
+        assert!(watches() <= 5);
+        std::fs::write("/proc/sys/user/max_inotify_watches", "100").unwrap();
+        let raised = async {
+            while watches() < 7 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, raised).await.expect("still polled");
+        check_everything_is_noticed(&stage).await;
+    }
+}
+
+/// How many folders this process watches.
+#[cfg(target_os = "linux")]
+fn watches() -> usize {
+    let files = std::fs::read_dir("/proc/self/fdinfo").unwrap().map(Result::unwrap);
+    let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    texts.map(|text| text.lines().filter(|line| line.starts_with("inotify ")).count()).sum()
 }
 
 /// Said and counted, as `tests/run` wants it.
