@@ -88,9 +88,11 @@ fn collect(walk: &WalkBuilder, folder: &Path) -> Result<Vec<Entry>, BuildError> 
     Ok(entries)
 }
 
-/// Editors replace files while we look; what is gone is no source.
+/// Editors replace files while we look; what is gone is no source, and what is something else by now (a
+/// file that was a folder, a file that was a link) is told of again.
 fn vanished(error: Option<&std::io::Error>) -> bool {
-    error.is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    use std::io::ErrorKind::{InvalidInput, NotADirectory, NotFound};
+    error.is_some_and(|error| matches!(error.kind(), NotFound | NotADirectory | InvalidInput))
 }
 
 fn entry(path: &Path, relative: PathBuf) -> std::io::Result<Option<Entry>> {

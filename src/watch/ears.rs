@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{ErrorKind, RecursiveMode, Watcher};
 
 use super::inbox::Inbox;
 use super::limits::Limit;
+use super::quiet::State;
 
 pub trait Ears: Send {
     /// Begins to tell of a folder and of what is directly in it. It is watched already: no matter.
@@ -31,10 +32,29 @@ pub struct Signal {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A file was written.
-    Content,
-    /// Something came, went, was renamed or became accessible: whatever was known of it is void.
+    /// A file is being written.
+    Writing,
+    /// It was closed after that.
+    Written,
+    /// Something was put here whole, by renaming it, or became accessible.
+    Arrived,
+    /// Something came or went otherwise; more may follow.
     Structure,
+}
+
+impl Kind {
+    /// Whether what was known of a folder is void.
+    pub fn is_of_folders(self) -> bool {
+        matches!(self, Self::Arrived | Self::Structure)
+    }
+
+    /// How what is there was left.
+    pub fn state(self) -> State {
+        match self {
+            Self::Written | Self::Arrived => State::Whole,
+            Self::Writing | Self::Structure => State::Unfinished,
+        }
+    }
 }
 
 /// Why there is no watch.
@@ -83,13 +103,13 @@ fn hear(inbox: &Inbox, event: notify::Result<notify::Event>) {
     }
 }
 
-/// `None` for what changes nothing: that something is read.
+/// `None` for what changes nothing, and for a rename as a whole: both its paths were told of before.
 fn kind_of(kind: EventKind) -> Option<Kind> {
     match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Modify(ModifyKind::Data(_)) => {
-            Some(Kind::Content)
-        }
-        EventKind::Access(_) => None,
+        EventKind::Modify(ModifyKind::Data(_)) => Some(Kind::Writing),
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Kind::Written),
+        EventKind::Modify(ModifyKind::Name(RenameMode::To) | ModifyKind::Metadata(_)) => Some(Kind::Arrived),
+        EventKind::Access(_) | EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
         _ => Some(Kind::Structure),
     }
 }

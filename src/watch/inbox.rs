@@ -98,7 +98,7 @@ mod tests {
     use crate::watch::ears::Kind;
 
     fn signal(number: usize) -> Signal {
-        Signal { path: PathBuf::from(number.to_string()), kind: Kind::Content, at: Instant::now() }
+        Signal { path: PathBuf::from(number.to_string()), kind: Kind::Writing, at: Instant::now() }
     }
 
     #[test]

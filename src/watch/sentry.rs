@@ -104,7 +104,7 @@ impl Sentry {
 
     fn follow(&mut self, layout: Layout) {
         let added = layout.added_to(self.layout.as_ref());
-        self.quiet.note(None, added, Instant::now());
+        self.quiet.note(added, None, Instant::now());
         let mut roots = std::mem::take(&mut self.roots);
         for owner in layout.trees().keys().cloned().map(Owner::Tree).chain([Owner::Ways]) {
             let mut root = roots.remove(&owner).unwrap_or_else(|| Root::new(owner.clone()));
@@ -121,10 +121,11 @@ impl Sentry {
     fn take_in(&mut self, signal: &Signal) {
         let Some(layout) = &self.layout else { return };
         let path = &signal.path;
-        let is_forgotten =
-            signal.kind == Kind::Structure && self.folders.as_mut().is_some_and(|it| it.forget(path));
-        let is_structure = signal.kind == Kind::Structure && (is_forgotten || is_folder(path));
-        if is_structure || is_rule(path) {
+        let is_of_folders = signal.kind.is_of_folders() && {
+            let is_forgotten = self.folders.as_mut().is_some_and(|folders| folders.forget(path));
+            is_forgotten || is_folder(path)
+        };
+        if is_of_folders || is_rule(path) {
             for root in self.roots.values_mut().filter(|root| root.depends_on(path, layout)) {
                 root.is_stale = true;
             }
@@ -133,14 +134,14 @@ impl Sentry {
             self.roots.get(&Owner::Tree(folder.to_owned())).is_none_or(|root| root.concern(path))
         };
         let affected = layout.affected_by(path, counts);
-        self.quiet.note(Some(path), affected, signal.at);
+        self.quiet.note(affected, Some((path, signal.kind.state())), signal.at);
     }
 
     /// Any folder may have come, gone or been replaced unseen.
     fn lose_count(&mut self) {
         let Some(layout) = &self.layout else { return };
         let everything = layout.affected_by(layout.root(), |_| true);
-        self.quiet.note(None, everything, Instant::now());
+        self.quiet.note(everything, None, Instant::now());
         self.folders.iter_mut().for_each(Folders::forget_all);
         self.roots.values_mut().for_each(|root| root.is_stale = true);
         self.tell(Notice::Overflow { setting: Limit::Queue.setting() });
@@ -201,6 +202,8 @@ impl Sentry {
                 match folders.hold(folder, owner) {
                     Ok(Held::Newly) => found += 1,
                     Ok(Held::Already) | Err(Refusal::Gone) => {}
+                    // Whoever loads the manifest says so, where it matters.
+                    Err(Refusal::Other(_)) if *owner == Owner::Ways => {}
                     Err(refusal) => return Err(refusal),
                 }
             }
@@ -241,7 +244,7 @@ impl Sentry {
         let (Some(layout), Some(root)) = (&self.layout, self.roots.get_mut(owner)) else { return };
         if root.polled.is_none() {
             root.polled = Some(root.look(layout).unwrap_or_default());
-            self.quiet.note(None, root.everything(layout), Instant::now());
+            self.quiet.note(root.everything(layout), None, Instant::now());
         }
     }
 

@@ -1,16 +1,21 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{Pace, Quiet};
+use super::{Pace, Quiet, State};
 use crate::watch::layout::Affected;
 
 fn affected(service: &str) -> Affected {
     Affected { services: [service.parse().unwrap()].into(), manifest: false }
 }
 
-/// Events as (milliseconds, path), and when each report of them comes, with the number of its paths.
+fn state(is_whole: bool) -> State {
+    if is_whole { State::Whole } else { State::Unfinished }
+}
+
+/// Events as (milliseconds, path), a "-" before a path that is missing or half written; and when each
+/// report of them comes, with the number of its paths.
 fn reports(events: &[(u64, &str)]) -> Vec<(u64, usize)> {
     let start = Instant::now();
     let mut quiet = Quiet::new(Pace::default());
@@ -24,7 +29,8 @@ fn reports(events: &[(u64, &str)]) -> Vec<(u64, usize)> {
     for (at, path) in events {
         let at = start + Duration::from_millis(*at);
         fire(&mut quiet, Some(at));
-        quiet.note(Some(&PathBuf::from(path)), affected("order"), at);
+        let path = (Path::new(path.trim_start_matches('-')), state(!path.starts_with('-')));
+        quiet.note(affected("order"), Some(path), at);
     }
     fire(&mut quiet, None);
     reports
@@ -35,14 +41,21 @@ fn millis(duration: Duration) -> u64 {
 }
 
 #[test]
-fn one_save_is_reported_after_a_short_rest() {
-    assert_eq!(reports(&[(0, "a")]), [(30, 1)]);
-    assert_eq!(reports(&[(0, "4913"), (1, "a~"), (3, "a"), (12, "a"), (14, "a~")]), [(44, 3)]);
+fn one_save_is_reported_as_soon_as_the_file_is_whole() {
+    assert_eq!(reports(&[(0, "-a"), (1, "a")]), [(11, 1)]);
+    assert_eq!(reports(&[(0, "-a"), (1, "b"), (12, "-a"), (14, "a"), (15, "c")]), [(25, 3)]);
+}
+
+#[test]
+fn what_is_missing_or_half_written_is_given_a_little_more_time() {
+    assert_eq!(reports(&[(0, "-a")]), [(30, 1)]);
+    assert_eq!(reports(&[(0, "-a"), (29, "b"), (50, "b"), (70, "a")]), [(80, 2)]);
+    assert_eq!(reports(&[(0, "-a"), (31, "a")]), [(30, 1), (41, 1)]);
 }
 
 #[test]
 fn two_saves_are_two_reports() {
-    assert_eq!(reports(&[(0, "a"), (100, "a"), (110, "b")]), [(30, 1), (140, 2)]);
+    assert_eq!(reports(&[(0, "a"), (100, "a"), (109, "b")]), [(10, 1), (119, 2)]);
 }
 
 #[test]
@@ -60,14 +73,14 @@ fn after_many_files_the_rest_is_longer() {
 
 #[test]
 fn what_never_rests_is_reported_all_the_same() {
-    let endless: Vec<(u64, &str)> = (0..2500).map(|number| (number * 10, "log")).collect();
+    let endless: Vec<(u64, &str)> = (0..2500).map(|number| (number * 10, "-log")).collect();
     assert_eq!(reports(&endless), [(10_000, 1), (20_000, 1), (25_020, 1)]);
 }
 
 #[test]
 fn what_concerns_nobody_is_not_even_pending() {
     let mut quiet = Quiet::new(Pace::default());
-    quiet.note(None, Affected::default(), Instant::now());
+    quiet.note(Affected::default(), None, Instant::now());
     quiet.stir(Instant::now());
     assert_eq!(quiet.due(), None);
 }
@@ -75,21 +88,22 @@ fn what_concerns_nobody_is_not_even_pending() {
 proptest! {
     #[test]
     fn every_event_is_reported_once_and_within_bounds(
-        steps in proptest::collection::vec((0_u64..400, 0_usize..4, 0_usize..40), 1..200)
+        steps in proptest::collection::vec((0_u64..400, 0_usize..4, 0_usize..40, any::<bool>()), 1..200)
     ) {
         let (start, pace) = (Instant::now(), Pace::default());
         let mut quiet = Quiet::new(pace);
         let mut now = start;
         let mut reported = Vec::new();
         let mut last_of = std::collections::BTreeMap::new();
-        for (pause, service, path) in steps {
+        for (pause, service, path, is_whole) in steps {
             let next = now + Duration::from_millis(pause);
             while let Some(due) = quiet.due().filter(|due| *due <= next) {
                 reported.push(quiet.take(due).unwrap());
             }
             now = next;
             let service = format!("s{service}");
-            quiet.note(Some(&PathBuf::from(path.to_string())), affected(&service), now);
+            let path = PathBuf::from(path.to_string());
+            quiet.note(affected(&service), Some((&path, state(is_whole))), now);
             last_of.insert(service, now);
         }
         let due = quiet.due().unwrap();
@@ -97,7 +111,7 @@ proptest! {
         prop_assert_eq!(quiet.due(), None);
         for change in &reported {
             let waited = change.settled - change.detected;
-            prop_assert!(waited >= pace.rest && waited <= pace.longest, "{waited:?}");
+            prop_assert!(waited >= pace.rest_when_whole && waited <= pace.longest, "{waited:?}");
             for touch in change.services.values() {
                 prop_assert!(change.detected <= touch.first && touch.last <= change.settled);
             }

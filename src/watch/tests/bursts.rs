@@ -9,8 +9,12 @@ use crate::watch::{Notice, Options, Pace, Report, ears};
 
 /// A machine that is busy may pause while it writes files; a hand that saves does not.
 fn patient() -> Options {
-    let rest = Duration::from_secs(1);
-    Options { pace: Pace { rest, rest_after_many: rest, ..Pace::default() }, ..Options::default() }
+    let rest = Duration::from_millis(500);
+    let longest = Duration::from_secs(60);
+    Options {
+        pace: Pace { rest, rest_when_whole: rest, rest_after_many: rest, longest, ..Pace::default() },
+        ..Options::default()
+    }
 }
 
 #[tokio::test]

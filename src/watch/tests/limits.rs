@@ -51,7 +51,7 @@ async fn check_everything_is_noticed(stage: &Stage) {
 #[tokio::test]
 async fn what_there_is_no_watch_for_is_polled_and_told_of_once_by_the_name_of_the_setting() {
     // The ways take four: the platform's folder, `services`, and the two in it.
-    for left in 0..6 {
+    for left in [0, 3, 4, 5] {
         let (stage, notices) = Stage::hearing(options_with_polling(), few(left)).await;
         let [notice] = notices.as_slice() else { panic!("{left}: {notices:?}") };
         let shown = notice.to_string();

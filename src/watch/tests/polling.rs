@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use super::stage::{Stage, files, layout, options, shown};
-use crate::watch::{Method, Options, Report, Watch};
+use crate::watch::{Method, Options, Pace, Report, Watch};
 
 /// Looks as often as it can.
 fn polling() -> Options {
@@ -62,8 +62,8 @@ async fn what_is_followed_next_is_looked_at() {
 #[tokio::test]
 async fn a_burst_is_one_change_though_it_takes_several_looks() {
     let mut patient = polling();
-    patient.pace.rest = Duration::from_secs(1);
-    patient.pace.rest_after_many = Duration::from_secs(1);
+    let rest = Duration::from_millis(500);
+    patient.pace = Pace { rest, rest_when_whole: rest, rest_after_many: rest, ..patient.pace };
     let stage = Stage::with(&[], patient).await;
     (0..2000).for_each(|file| fs::write(stage.order(&format!("src/{file}")), "x").unwrap());
     assert_eq!(shown(&stage.change().await), "order");

@@ -27,7 +27,7 @@ pub struct Stage {
 /// More patience than a hand that saves needs: a busy machine pauses within one write.
 pub fn options() -> Options {
     let rest = Duration::from_millis(60);
-    Options { pace: Pace { rest, ..Pace::default() }, ..Options::default() }
+    Options { pace: Pace { rest, rest_when_whole: rest, ..Pace::default() }, ..Options::default() }
 }
 
 /// `services/order` and `services/mail`, and whatever else is asked for.
