@@ -42,7 +42,8 @@ pub trait Runtime: Send + Sync {
     async fn resources(&self) -> Result<Vec<Resource>, RuntimeError>;
 
     /// Creates and starts an instance. Whatever a failed attempt left behind under the same name is
-    /// replaced; a running instance of that name is an error.
+    /// replaced. One that runs already as it is wanted is left as it is: a request of a process that has
+    /// died may still have been on its way. Another version of it that runs is an error.
     async fn launch(&self, spec: &InstanceSpec) -> Result<(), RuntimeError>;
 
     /// Asks an instance to stop (SIGTERM) and kills it when `grace` has passed. Stopping what does

@@ -23,6 +23,13 @@ const REMOVAL_PAUSE: Duration = Duration::from_millis(100);
 /// The exit code of a program that SIGKILL ended.
 const KILLED: i64 = 128 + 9;
 
+/// What has become of a name that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cleared {
+    Free,
+    RunsAsWanted,
+}
+
 impl Docker {
     /// Two requests in the usual case: whatever else is needed was learned before, or is done only
     /// when the engine objects.
@@ -39,7 +46,7 @@ impl Docker {
             self.make_volume(storage).await?;
         }
         let body = specification::container(spec, reference, &user, &network);
-        let id = self.create(&spec.name, reference, body).await?;
+        let Some(id) = self.create(spec, reference, body).await? else { return Ok(()) };
         if let Err(error) = self.api.start_container(&id, None::<StartContainerOptions>).await {
             // The failure is the news; what removing the remains says is not.
             let _ = self.remove_by_id(&id, Force::Yes).await;
@@ -48,54 +55,60 @@ impl Docker {
         Ok(())
     }
 
+    /// `None`: it runs already. A request of a process that has died may still have been on its way.
     async fn create(
         &self,
-        instance: &InstanceName,
+        spec: &InstanceSpec,
         image: &str,
         body: ContainerCreateBody,
-    ) -> Result<String, RuntimeError> {
-        let name = container_name(&self.platform, instance);
+    ) -> Result<Option<String>, RuntimeError> {
+        let name = container_name(&self.platform, &spec.name);
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let mut created = self.api.create_container(Some(options.clone()), body.clone()).await;
         if created.as_ref().err().and_then(status_of) == Some(409) {
-            self.remove_leftover(instance, &name).await?;
+            if self.clear_name(spec, &name).await? == Cleared::RunsAsWanted {
+                return Ok(None);
+            }
             created = self.api.create_container(Some(options), body).await;
         }
         match created {
-            Ok(created) => Ok(created.id),
+            Ok(created) => Ok(Some(created.id)),
             Err(error) => Err(self.create_failure(&name, image, error).await),
         }
     }
 
     /// Clears a name for a new container, if what has it is ours and of no use any more: it does not
     /// run, or runs where nobody can reach it.
-    async fn remove_leftover(&self, instance: &InstanceName, name: &str) -> Result<(), RuntimeError> {
+    async fn clear_name(&self, spec: &InstanceSpec, name: &str) -> Result<Cleared, RuntimeError> {
         let inspected = match self.api.inspect_container(name, None::<InspectContainerOptions>).await {
-            Err(error) if status_of(&error) == Some(404) => return Ok(()),
+            Err(error) if status_of(&error) == Some(404) => return Ok(Cleared::Free),
             other => other.map_err(self.engine.failed_to(format!("inspect container {name}")))?,
         };
         let refused = |reason: &str| RuntimeError::Refused {
             what: format!("create container {name}"),
             reason: reason.to_owned(),
         };
-        let labels = inspected.config.and_then(|config| config.labels).unwrap_or_default();
+        let found = inspected.config.and_then(|config| config.labels).unwrap_or_default();
         // Containers inherit the labels of their image, so the platform's alone prove nothing.
-        let of_name = labels_of_name(instance);
-        if !self.is_ours(&labels) || of_name.iter().any(|(key, value)| labels.get(key) != Some(value)) {
+        let of_name = labels_of_name(&spec.name);
+        if !self.is_ours(&found) || of_name.iter().any(|(key, value)| found.get(key) != Some(value)) {
             return Err(refused(
                 "a container of that name exists that msctl did not make; rename or remove it",
             ));
         }
         let id = inspected.id.unwrap_or_else(|| name.to_owned());
         if inspected.state.and_then(|state| state.running) != Some(true) {
-            return self.remove_until_gone(&id).await;
+            return self.remove_until_gone(&id).await.map(|()| Cleared::Free);
         }
         let networks = inspected.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
         if networks.contains_key(&self.network_name()) {
-            return Err(refused("it is running already"));
+            let is_wanted = found.get(labels::SPEC) == Some(&spec.hash.0);
+            let other = "another version of it is running already";
+            return if is_wanted { Ok(Cleared::RunsAsWanted) } else { Err(refused(other)) };
         }
         let removed = self.remove_by_id(&id, Force::Yes).await;
-        removed.map_err(self.engine.failed_to(format!("remove container {name}, which nobody can reach")))
+        removed.map_err(self.engine.failed_to(format!("remove container {name}, which nobody can reach")))?;
+        Ok(Cleared::Free)
     }
 
     async fn create_failure(&self, name: &str, image: &str, error: Error) -> RuntimeError {

@@ -156,7 +156,9 @@ impl Fake {
 
     fn start(&self, spec: &InstanceSpec) -> Result<(), RuntimeError> {
         let mut state = self.world.act(format!("launch {}", spec.name))?;
-        refuse_launch(&state, &self.key(&spec.name))?;
+        if runs_already(&state, &self.key(&spec.name), spec)? {
+            return Ok(());
+        }
         let responder = match self.addresses {
             Addresses::MadeUp => None,
             Addresses::Real => Some(self.open_port(spec)?),
@@ -193,16 +195,22 @@ impl Fake {
     }
 }
 
-fn refuse_launch(state: &State, key: &(PlatformId, InstanceName)) -> Result<(), RuntimeError> {
+fn runs_already(
+    state: &State,
+    key: &(PlatformId, InstanceName),
+    spec: &InstanceSpec,
+) -> Result<bool, RuntimeError> {
     let name = &key.1;
     if let Some(reason) = state.launch_faults.get(&name.service) {
         return Err(RuntimeError::CannotRun { program: name.to_string(), reason: reason.clone() });
     }
-    if state.instances.get(key).is_some_and(|instance| instance.state.is_running()) {
-        let reason = "an instance of that name runs already".to_owned();
-        return Err(RuntimeError::Refused { what: format!("start {name}"), reason });
+    match state.instances.get(key).filter(|instance| instance.state.is_running()) {
+        Some(running) if running.spec.hash != spec.hash => {
+            let reason = "another version of it runs already".to_owned();
+            Err(RuntimeError::Refused { what: format!("start {name}"), reason })
+        }
+        running => Ok(running.is_some()),
     }
-    Ok(())
 }
 
 fn run_first_moments(instance: &mut FakeInstance, scripted_exit: Option<i32>) {

@@ -64,7 +64,10 @@ pub async fn launch(
 ) -> Result<(), RuntimeError> {
     let (argv, folder) = command_of(spec)?;
     if let Some(running) = world.find(&spec.name).await {
-        let reason = format!("it runs already, as process {}", running.id.pid);
+        if running.hash == spec.hash {
+            return Ok(());
+        }
+        let reason = format!("another version of it runs already, as process {}", running.id.pid);
         return Err(RuntimeError::Refused { what: format!("start {}", spec.name), reason });
     }
     clear_leftovers(world, spec).await?;
