@@ -1,6 +1,6 @@
 //! What a service is made from: which files, and as one digest, with how they are built and for what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -75,15 +75,15 @@ impl Sources {
         Ok(look)
     }
 
-    /// The folders in which a source may appear, this one first.
-    pub fn folders(&self) -> Result<Vec<PathBuf>, BuildError> {
+    /// The folders in which a source may appear.
+    pub fn folders(&self) -> Result<BTreeSet<PathBuf>, BuildError> {
         let beside_dockerfile = self.dockerfile.as_deref().and_then(Path::parent);
-        let around = [Some(self.folder.as_path()), beside_dockerfile];
-        let mut folders: Vec<PathBuf> = around.into_iter().flatten().map(Path::to_owned).collect();
+        // What the walk enters is no link; this may be one, to anywhere.
+        let beside_dockerfile =
+            beside_dockerfile.filter(|path| matches!(Kind::of(path), Ok(Some(Kind::Folder))));
         let entries = self.entries()?.into_iter().filter(|entry| entry.kind == Kind::Folder);
-        folders.extend(entries.map(|entry| self.folder.join(entry.path)));
-        folders.dedup();
-        Ok(folders)
+        let inside = entries.map(|entry| self.folder.join(entry.path));
+        Ok(inside.chain([self.folder.clone()]).chain(beside_dockerfile.map(Path::to_owned)).collect())
     }
 
     /// Whether a path is, was, or would be one of them, or of the folders that hold them, or decides

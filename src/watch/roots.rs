@@ -52,7 +52,7 @@ impl Root {
         match (&self.owner, &self.sources) {
             (Owner::Ways, _) => Ok(layout.ways()),
             (Owner::Tree(folder), _) if !is_folder(folder) => Ok(BTreeSet::new()),
-            (Owner::Tree(_), Some(sources)) => Ok(sources.folders()?.into_iter().collect()),
+            (Owner::Tree(_), Some(sources)) => sources.folders(),
             (Owner::Tree(folder), None) => Ok([folder.clone()].into()),
         }
     }

@@ -37,6 +37,10 @@ fn a_dockerfile_and_the_rules_are_of_concern_even_where_the_rules_leave_them_out
 
     let folders = sources.folders().unwrap();
     assert!(["", "src", "docker"].iter().all(|name| folders.contains(&folder.join(name))), "{folders:?}");
+    fs::rename(folder.join("docker"), folder.join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", folder.join("docker")).unwrap();
+    assert!(!sources.folders().unwrap().contains(&folder.join("docker")), "a link is not entered");
+
     let look: Vec<_> = sources.look().unwrap().into_keys().filter(|path| path.is_file()).collect();
     assert_eq!(look, [folder.join("docker/Dockerfile"), folder.join("src/a.py")]);
 }
