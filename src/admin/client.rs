@@ -20,6 +20,13 @@ use crate::model::status::PlatformStatus;
 /// How long the platform process has to begin its answer. Streams begin at once.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
+/// Which events are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Past,
+    PastAndFuture,
+}
+
 /// Failing to talk to the platform process.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -101,11 +108,17 @@ impl Client {
         self.read(self.send(Method::POST, "/v1/plan", body.into()).await?).await
     }
 
-    /// What happens on the platform, from its start.
+    /// What has happened on the platform since its start, as far as that is remembered, and what is to
+    /// come.
     pub async fn events(
         &self,
+        extent: Extent,
     ) -> Result<impl Stream<Item = Result<Message, ClientError>> + use<>, ClientError> {
-        let response = self.send(Method::GET, "/v1/events?from_start=true", Bytes::new()).await?;
+        let path = match extent {
+            Extent::PastAndFuture => "/v1/events?from_start=true",
+            Extent::Past => "/v1/events?past_only=true",
+        };
+        let response = self.send(Method::GET, path, Bytes::new()).await?;
         Ok(self.messages(response))
     }
 

@@ -92,9 +92,15 @@ async fn metrics(State(control): State<Shared>) -> Response {
 struct EventsQuery {
     #[serde(default)]
     from_start: bool,
+    /// Whether to end with what has happened so far.
+    #[serde(default)]
+    past_only: bool,
 }
 
 async fn events(State(control): State<Shared>, Query(query): Query<EventsQuery>) -> Response {
+    if query.past_only {
+        return lines(futures_util::stream::iter(control.past_events()).map(Message::Event));
+    }
     lines(control.events(query.from_start).map(Message::Event))
 }
 

@@ -151,6 +151,8 @@ pub trait Control: Send + Sync {
     async fn change(&self, change: Change) -> Result<Outcome, Refusal>;
     /// What happens from now on, after what has happened so far if `from_start`.
     fn events(&self, from_start: bool) -> BoxStream<'static, Event>;
+    /// What has happened so far, as far as it is remembered, oldest first.
+    fn past_events(&self) -> Vec<Event>;
     /// Asks the platform process to let go of everything and to end.
     fn stop(&self);
 }

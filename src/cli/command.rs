@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::{
-    check, describe, doctor, down, exec, gateway, logs, new, ps, routes, scale, shell, tls, token, top, up,
-    user,
+    check, describe, doctor, down, events, exec, gateway, history, logs, new, ps, routes, scale, shell, tls,
+    token, top, up, user,
 };
 use crate::model::exit::ExitCode;
 use crate::ops::{Context, OpsError};
@@ -84,6 +84,10 @@ pub enum Command {
     Top(top::Args),
     /// Show what services print
     Logs(logs::Args),
+    /// Show what was deployed, why, how long it took and what became of it
+    History(history::Args),
+    /// Show what happens on the platform
+    Events(events::Args),
     /// Run more or fewer instances of services
     Scale(scale::ScaleArgs),
     /// Replace the instances of services by new ones, without a gap
@@ -163,6 +167,8 @@ async fn dispatch(command: Command, context: &Context, printer: &Printer) -> Res
         Command::Routes(args) => routes::run(args, context, printer).await,
         Command::Top(args) => top::run(&args, context, printer).await,
         Command::Logs(args) => logs::run(args, context, printer).await,
+        Command::History(args) => history::run(args, context, printer).await,
+        Command::Events(args) => events::run(args, context, printer).await,
         Command::Scale(args) => scale::run_scale(args, context, printer).await,
         Command::Restart(args) => scale::run_restart(args, context, printer).await,
         Command::Exec(args) => exec::run(args, context).await,

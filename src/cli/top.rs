@@ -12,7 +12,7 @@ use crate::ops::up::Interrupts;
 use crate::ops::{Context, OpsError};
 use crate::ui::live::{Live, is_terminal};
 use crate::ui::printer::{Format, Printer};
-use crate::ui::text::{count, latency, share};
+use crate::ui::text::{count, cut, latency, share};
 
 /// Between two looks.
 const PACE: Duration = Duration::from_secs(1);
@@ -124,12 +124,9 @@ fn rate(per_second: f64) -> String {
 /// Names give way to numbers where the screen is narrow.
 fn row(name: &str, cells: &[String], width: usize) -> String {
     let room = width.saturating_sub(COLUMNS.iter().sum()).max(8);
-    let cut: String = match name.chars().count() {
-        length if length > room => name.chars().take(room - 1).chain(['…']).collect(),
-        _ => name.to_owned(),
-    };
+    let name = cut(name, room);
     let cells = cells.iter().zip(COLUMNS).map(|(cell, width)| format!("{cell:>width$}"));
-    format!("{cut:<room$}{}", cells.collect::<String>())
+    format!("{name:<room$}{}", cells.collect::<String>())
 }
 
 #[cfg(test)]

@@ -8,19 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{self, JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::desire::{Wish, desire};
 use super::executor::{Executor, Ground, Report};
 use super::observer::{self, Observer};
 use super::ports::{Announcer, Traffic, Wiring};
 use super::rest::{Rest, Verdict};
-use super::state::{CRASH_LOOP, Effect, Input, State, Wishes};
+use super::state::{CRASH_LOOP, Effect, Input, Planned, RunId, State, Wishes};
 use super::status;
 use crate::build::Builder;
 use crate::model::catalog::EndpointState;
-use crate::model::desired::Desired;
 use crate::model::event::{EventKind, Failure};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
@@ -178,29 +178,30 @@ struct Driver {
     observer: Arc<Observer>,
     executor: Arc<Executor>,
     wiring: Arc<dyn Wiring>,
-    /// The reconcile under way, if any. Aborted when the platform stops.
-    reconcile: Option<JoinHandle<Input>>,
+    /// The look under way, if any. Like everything that runs, it is aborted when the platform stops.
+    looking: Option<JoinHandle<Result<Decision, Failure>>>,
+    runs: JoinSet<Report>,
+    /// Which run a task of `runs` is, and how it is told to give up.
+    known: BTreeMap<task::Id, (RunId, CancellationToken)>,
+    /// What the latest plan was made from.
+    ground: Arc<Ground>,
     waiting: Vec<oneshot::Sender<Outcome>>,
     busy_since: Instant,
 }
 
 impl Driver {
     fn new(parts: EngineParts) -> Self {
-        let observer = Arc::new(Observer::new(Arc::clone(&parts.runtime)));
-        let executor = Executor {
-            runtime: parts.runtime,
-            observer: Arc::clone(&observer),
-            traffic: parts.traffic,
-            wiring: Arc::clone(&parts.wiring),
-            announcer: parts.announcer,
-            failure_logs: parts.failure_logs,
-        };
+        let wiring = Arc::clone(&parts.wiring);
+        let executor = Executor::from(parts);
         Self {
             state: State::default(),
-            observer,
+            observer: Arc::clone(&executor.observer),
             executor: Arc::new(executor),
-            wiring: parts.wiring,
-            reconcile: None,
+            wiring,
+            looking: None,
+            runs: JoinSet::new(),
+            known: BTreeMap::new(),
+            ground: Arc::default(),
             waiting: Vec::new(),
             busy_since: Instant::now(),
         }
@@ -243,8 +244,12 @@ impl Driver {
                     None => return,
                 },
                 Some(look) = looks.recv() => self.look(look),
-                report = finished(&mut self.reconcile) => report,
-                () = sleep_until(rest), if !self.state.is_executing() => Input::Tick,
+                decided = decided(&mut self.looking) => self.decided(decided),
+                Some(ended) = self.runs.join_next_with_id() => match self.ended(ended) {
+                    Some(input) => input,
+                    None => continue,
+                },
+                () = sleep_until(rest) => Input::Tick,
             };
             self.take(input);
         }
@@ -262,9 +267,9 @@ impl Driver {
 
     async fn rest(&mut self, reply: oneshot::Sender<Rest>) -> Verdict {
         let deadline = Instant::now() + REST_LIMIT;
-        while self.reconcile.is_some() {
-            match timeout_at(deadline, finished(&mut self.reconcile)).await {
-                Ok(report) => self.take(report),
+        while self.looking.is_some() || !self.runs.is_empty() {
+            match timeout_at(deadline, self.next_end()).await {
+                Ok(input) => input.into_iter().for_each(|input| self.take(input)),
                 Err(_) => self.abandon().await,
             }
         }
@@ -274,13 +279,46 @@ impl Driver {
         verdict.await.unwrap_or(Verdict::Resume)
     }
 
-    /// Breaks the reconcile off. Whatever it has done is seen by the next look.
-    async fn abandon(&mut self) {
-        if let Some(reconcile) = self.reconcile.take() {
-            reconcile.abort();
-            // Only its end matters: aborted, panicked or done are all the same here.
-            let _ = reconcile.await;
+    /// The end of whatever is under way.
+    async fn next_end(&mut self) -> Option<Input> {
+        tokio::select! {
+            // Neither loses anything when the other one is first.
+            decided = decided(&mut self.looking) => Some(self.decided(decided)),
+            Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
         }
+    }
+
+    fn decided(&mut self, decided: Result<Decision, Failure>) -> Input {
+        match decided {
+            Ok(Decision { planned, ground }) => {
+                self.ground = Arc::new(ground);
+                Input::Planned(planned)
+            }
+            Err(failure) => Input::Blind(failure),
+        }
+    }
+
+    /// `None` for a run that was abandoned.
+    fn ended(&mut self, ended: Result<(task::Id, Report), JoinError>) -> Option<Input> {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let (run, _) = self.known.remove(&id)?;
+        let report = match ended {
+            Ok((_, report)) => report,
+            // A bug, which must not stop the loop.
+            Err(error) => Report::of_all(self.state.services_of(run), &msctl_failed(&error)),
+        };
+        Some(Input::Executed { run, report })
+    }
+
+    /// Breaks everything off that is under way. What it has done is seen by the next look.
+    async fn abandon(&mut self) {
+        if let Some(looking) = self.looking.take() {
+            looking.abort();
+            // Only its end matters: aborted, panicked or done are all the same here.
+            let _ = looking.await;
+        }
+        self.known.clear();
+        self.runs.shutdown().await;
     }
 
     fn look(&self, look: Result<Arc<Observed>, RuntimeError>) -> Input {
@@ -297,24 +335,46 @@ impl Driver {
 
     fn obey(&mut self, effect: Effect) {
         match effect {
-            Effect::Reconcile => self.start_reconcile(),
+            Effect::Reconcile => self.start_looking(),
+            Effect::Execute { run, plan } => self.start_run(run, plan),
+            Effect::GiveUp(run) => self.give_up(run),
             Effect::Forget(instance) => self.executor.traffic.forget(&instance),
             Effect::Announce(event) => self.executor.announcer.announce(event),
             Effect::Settled => self.settle(),
         }
     }
 
-    fn start_reconcile(&mut self) {
+    fn start_looking(&mut self) {
         let order = Order::from_state(&self.state);
         let (executor, wiring) = (Arc::clone(&self.executor), Arc::clone(&self.wiring));
-        self.reconcile = Some(tokio::spawn(async move {
-            // Nobody has asked for anything yet: nothing is done.
-            let Some(order) = order else { return Input::Executed(Report::default()) };
-            match order.reconcile(&executor, wiring.as_ref()).await {
-                Ok(report) => Input::Executed(report),
-                Err(failure) => Input::Blind(failure),
+        self.looking = Some(tokio::spawn(async move {
+            match order {
+                Some(order) => order.decide(&executor, wiring.as_ref()).await,
+                // Nobody has asked for anything yet: nothing is done.
+                None => Ok(Decision::default()),
             }
         }));
+    }
+
+    fn start_run(&mut self, run: RunId, plan: Plan) {
+        let (executor, ground) = (Arc::clone(&self.executor), Arc::clone(&self.ground));
+        let given_up = CancellationToken::new();
+        let heard = given_up.clone();
+        let task = self.runs.spawn(async move {
+            let report = executor.execute(&plan, &ground, &heard).await;
+            // What the steps changed is to be seen by whoever asks for the status next.
+            if let Err(error) = executor.observer.refresh().await {
+                tracing::warn!(%error, "could not look at the outcome");
+            }
+            report
+        });
+        self.known.insert(task.id(), (run, given_up));
+    }
+
+    fn give_up(&self, run: RunId) {
+        for (_, given_up) in self.known.values().filter(|(known, _)| *known == run) {
+            given_up.cancel();
+        }
     }
 
     fn settle(&mut self) {
@@ -392,16 +452,25 @@ impl Driver {
     }
 }
 
-/// The end of the reconcile under way; never, while there is none. Dropping the wait loses nothing:
-/// the task goes on and keeps its result.
-async fn finished(reconcile: &mut Option<JoinHandle<Input>>) -> Input {
-    let Some(task) = reconcile else { return std::future::pending().await };
+/// What a look has led to, with the ground for carrying it out.
+#[derive(Default)]
+struct Decision {
+    planned: Planned,
+    ground: Ground,
+}
+
+/// The end of the look under way; never, while there is none. Dropping the wait loses nothing: the task
+/// goes on and keeps its result.
+async fn decided(looking: &mut Option<JoinHandle<Result<Decision, Failure>>>) -> Result<Decision, Failure> {
+    let Some(task) = looking else { return std::future::pending().await };
     let ended = task.await;
-    *reconcile = None;
+    *looking = None;
     // Aborting takes the handle away first, so this is a panic: a bug, which must not stop the loop.
-    ended.unwrap_or_else(|error| {
-        Input::Blind(Failure { message: format!("msctl itself failed: {error}"), ..Failure::default() })
-    })
+    ended.unwrap_or_else(|error| Err(msctl_failed(&error)))
+}
+
+fn msctl_failed(error: &JoinError) -> Failure {
+    Failure { message: format!("msctl itself failed: {error}"), ..Failure::default() }
 }
 
 /// Withdraws, drains, stops and removes every instance of the platform.
@@ -414,9 +483,9 @@ pub async fn let_go(executor: &Executor, platform: Option<&Platform>) -> Result<
         platform.into_iter().flat_map(|platform| platform.services.values()).map(|s| s.run.stop_grace).max();
     let leaving = Leaving { grace: grace.unwrap_or(Leaving::default().grace), ..Leaving::default() };
     let policy = Policy { leaving, ..Policy::default() };
-    let nothing = Desired::default();
-    let plan = plan(&nothing, &observed, &executor.traffic.catalog(), &policy);
-    Ok(executor.execute(&plan, &Ground::nothing(&nothing)).await)
+    let nothing = Ground::default();
+    let plan = plan(&nothing.desired, &observed, &executor.traffic.catalog(), &policy);
+    Ok(executor.execute(&plan, &nothing, &CancellationToken::new()).await)
 }
 
 /// What applying `platform` would do, decided as the loop would decide it and not done.
@@ -448,7 +517,9 @@ impl Order {
     /// `None` as long as nobody has asked for anything.
     fn from_state(state: &State) -> Option<Self> {
         let policy = Policy {
-            held: state.held(Instant::now()),
+            held: state.held(),
+            busy: state.busy(),
+            waiting: state.waiting(Instant::now()),
             last_generation: state.last_generation.clone(),
             restart_through: state.restart_through.clone(),
             leaving: Leaving::default(),
@@ -456,28 +527,24 @@ impl Order {
         Some(Self { platform: state.platform.clone()?, scale: state.scale.clone(), policy })
     }
 
-    async fn reconcile(mut self, executor: &Executor, wiring: &dyn Wiring) -> Result<Report, Failure> {
-        let builder = executor.builder(&self.platform);
+    async fn decide(mut self, executor: &Executor, wiring: &dyn Wiring) -> Result<Decision, Failure> {
         if let Err(message) = wiring.prepare(&self.platform).await {
             let failure = Failure { message, ..Failure::default() };
             let failed = self.platform.services.keys().map(|service| (service.clone(), failure.clone()));
-            return Ok(Report { failed: failed.collect(), ..Report::default() });
+            let planned = Planned { failed: failed.collect(), ..Planned::default() };
+            return Ok(Decision { planned, ground: Ground::default() });
         }
+        let builder = executor.builder(&self.platform);
         let (plan, wish) = self.plan(executor, &builder).await?;
         executor.announcer.announce(EventKind::Planned {
             steps: plan.steps.len(),
             services: plan.services().into_iter().map(ToString::to_string).collect(),
         });
-        let ground = Ground { platform: Some((&self.platform, &builder)), desired: &wish.desired };
-        let mut report = executor.execute(&plan, &ground).await;
-        report.failed.extend(wish.failed);
-        // What the steps changed is to be seen by whoever asks for the status next.
-        if !plan.is_empty()
-            && let Err(error) = executor.observer.refresh().await
-        {
-            tracing::warn!(%error, "could not look at the outcome");
-        }
-        Ok(report)
+        let wanted = wish.desired.services.iter();
+        let versions = wanted.map(|(name, service)| (name.clone(), service.hash.clone())).collect();
+        let planned = Planned { plan, versions, failed: wish.failed };
+        let ground = Ground { platform: Some((self.platform, builder)), desired: wish.desired };
+        Ok(Decision { planned, ground })
     }
 
     /// Looks and decides, without doing anything.

@@ -9,8 +9,10 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::desire;
+use super::driver::EngineParts;
 use super::observer::{Observer, find};
 use super::ports::{Announcer, Traffic, Wiring};
 use super::probe;
@@ -42,6 +44,17 @@ pub struct Executor {
     pub announcer: Arc<dyn Announcer>,
     /// Where the whole output of failed instances goes.
     pub failure_logs: PathBuf,
+    /// Shared by all plans.
+    builds: Semaphore,
+}
+
+impl From<EngineParts> for Executor {
+    fn from(parts: EngineParts) -> Self {
+        let EngineParts { runtime, traffic, wiring, announcer, failure_logs } = parts;
+        let observer = Arc::new(Observer::new(Arc::clone(&runtime)));
+        let builds = Semaphore::new(PARALLEL_BUILDS);
+        Self { runtime, observer, traffic, wiring, announcer, failure_logs, builds }
+    }
 }
 
 /// How a plan went.
@@ -51,32 +64,32 @@ pub struct Report {
     pub failed: BTreeMap<ServiceName, Failure>,
     /// Services all of whose steps succeeded.
     pub succeeded: BTreeSet<ServiceName>,
+    /// Services of which a step was given up.
+    pub given_up: BTreeSet<ServiceName>,
     /// Why the runtime could not even be looked at.
     pub unseen: Option<Failure>,
 }
 
 /// What a plan is carried out on.
-pub struct Ground<'a> {
+#[derive(Default)]
+pub struct Ground {
     /// The platform and its builder; `None` where nothing is started any more.
-    pub platform: Option<(&'a Platform, &'a Builder)>,
-    pub desired: &'a Desired,
+    pub platform: Option<(Arc<Platform>, Builder)>,
+    pub desired: Desired,
 }
 
-impl<'a> Ground<'a> {
-    /// The ground for a plan that only lets go.
-    #[must_use]
-    pub fn nothing(desired: &'a Desired) -> Self {
-        Self { platform: None, desired }
-    }
+/// Why a step did not come to its end.
+enum Unfinished {
+    Failed(Failure),
+    GivenUp,
+}
 
+impl Ground {
     /// The service that a step makes something of, with all that this takes.
-    fn wanted(
-        &self,
-        service: &ServiceName,
-    ) -> Result<(&'a Platform, &'a Builder, &'a DesiredService), Failure> {
-        let wanted = self.platform.zip(self.desired.services.get(service));
+    fn wanted(&self, service: &ServiceName) -> Result<(&Platform, &Builder, &DesiredService), Failure> {
+        let wanted = self.platform.as_ref().zip(self.desired.services.get(service));
         // A plan starts only what is desired; the check keeps the executor total.
-        wanted.map(|((platform, builder), service)| (platform, builder, service)).ok_or_else(|| Failure {
+        wanted.map(|((platform, builder), service)| (&**platform, builder, service)).ok_or_else(|| Failure {
             message: format!("{service} is not among the wanted services"),
             ..Failure::default()
         })
@@ -91,10 +104,9 @@ impl Executor {
         Builder::new(platform.id.clone(), platform.root.clone(), platform.image_aliases.clone(), runtime)
     }
 
-    /// Carries out a plan to its end. Dropping the future stops in mid-plan; planning again from
-    /// what is then there converges.
-    pub async fn execute(&self, plan: &Plan, ground: &Ground<'_>) -> Report {
-        let builds = &Semaphore::new(PARALLEL_BUILDS);
+    /// Carries out a plan to its end. Once `given_up` is cancelled, what nothing depends on yet is broken
+    /// off. Dropping the future stops in mid-plan; planning again from what is then there converges.
+    pub async fn execute(&self, plan: &Plan, ground: &Ground, given_up: &CancellationToken) -> Report {
         let mut waiting: Vec<&Step> = plan.steps.iter().collect();
         let mut done: BTreeSet<StepId> = BTreeSet::new();
         let mut stuck: BTreeMap<StepId, ServiceName> = BTreeMap::new();
@@ -106,7 +118,7 @@ impl Executor {
                     report.hold_back(step, culprit, self.announcer.as_ref());
                     stuck.insert(step.id, step.service.clone());
                 } else if step.after.iter().all(|id| done.contains(id)) {
-                    running.push(async move { (step, self.announced(step, ground, builds).await) });
+                    running.push(async move { (step, self.announced(step, ground, given_up).await) });
                 } else {
                     waiting.push(step);
                 }
@@ -115,19 +127,26 @@ impl Executor {
                 Some((step, Ok(()))) => {
                     done.insert(step.id);
                 }
-                Some((step, Err(failure))) => {
+                Some((step, Err(unfinished))) => {
                     stuck.insert(step.id, step.service.clone());
-                    report.failed.entry(step.service.clone()).or_insert(failure);
+                    report.note(&step.service, unfinished);
                 }
                 None => break,
             }
         }
-        let services = plan.services().into_iter().filter(|service| !report.failed.contains_key(*service));
-        report.succeeded = services.cloned().collect();
+        let ended = |service: &&&ServiceName| {
+            !report.failed.contains_key(**service) && !report.given_up.contains(**service)
+        };
+        report.succeeded = plan.services().iter().filter(ended).map(|service| (*service).clone()).collect();
         report
     }
 
-    async fn announced(&self, step: &Step, ground: &Ground<'_>, builds: &Semaphore) -> Result<(), Failure> {
+    async fn announced(
+        &self,
+        step: &Step,
+        ground: &Ground,
+        given_up: &CancellationToken,
+    ) -> Result<(), Unfinished> {
         let (service, kind, subject) = (step.service.to_string(), step.action.kind(), step.subject());
         let begun = Instant::now();
         self.announcer.announce(EventKind::StepStarted {
@@ -135,19 +154,28 @@ impl Executor {
             step: kind,
             subject: subject.clone(),
         });
-        let outcome = self.perform(step, ground, builds).await;
+        let performed = async { self.perform(step, ground).await.map_err(Unfinished::Failed) };
+        let outcome = if step.action.is_revocable() {
+            let performed = given_up.run_until_cancelled(performed).await;
+            performed.unwrap_or(Err(Unfinished::GivenUp))
+        } else {
+            performed.await
+        };
         self.announcer.announce(match &outcome {
             Ok(()) => EventKind::StepFinished { service, step: kind, subject, took: begun.elapsed() },
-            Err(failure) => EventKind::StepFailed { service, step: kind, subject, failure: failure.clone() },
+            Err(Unfinished::Failed(failure)) => {
+                EventKind::StepFailed { service, step: kind, subject, failure: failure.clone() }
+            }
+            Err(Unfinished::GivenUp) => EventKind::StepGivenUp { service, step: kind, subject },
         });
         outcome
     }
 
-    async fn perform(&self, step: &Step, ground: &Ground<'_>, builds: &Semaphore) -> Result<(), Failure> {
+    async fn perform(&self, step: &Step, ground: &Ground) -> Result<(), Failure> {
         match &step.action {
             Action::Build => {
                 let (_, builder, service) = ground.wanted(&step.service)?;
-                self.build(builder, service, builds).await
+                self.build(builder, service).await
             }
             Action::Start(instance) => {
                 let (platform, _, service) = ground.wanted(&step.service)?;
@@ -177,13 +205,8 @@ impl Executor {
         }
     }
 
-    async fn build(
-        &self,
-        builder: &Builder,
-        service: &DesiredService,
-        builds: &Semaphore,
-    ) -> Result<(), Failure> {
-        let _permit = builds.acquire().await;
+    async fn build(&self, builder: &Builder, service: &DesiredService) -> Result<(), Failure> {
+        let _permit = self.builds.acquire().await;
         let name = service.spec.name.to_string();
         let output = |line: &str| {
             self.announcer.announce(EventKind::BuildOutput { service: name.clone(), line: line.to_owned() });
@@ -288,9 +311,31 @@ impl From<Report> for Outcome {
 }
 
 impl Report {
+    /// Nothing came of these services, for one reason.
+    #[must_use]
+    pub fn of_all(services: BTreeSet<ServiceName>, failure: &Failure) -> Self {
+        let failed = services.into_iter().map(|service| (service, failure.clone()));
+        Self { failed: failed.collect(), ..Self::default() }
+    }
+
+    fn note(&mut self, service: &ServiceName, unfinished: Unfinished) {
+        match unfinished {
+            Unfinished::Failed(failure) => {
+                self.failed.entry(service.clone()).or_insert(failure);
+            }
+            Unfinished::GivenUp => {
+                self.given_up.insert(service.clone());
+            }
+        }
+    }
+
     /// Notes that a step cannot be begun because of another one.
     fn hold_back(&mut self, step: &Step, culprit: &ServiceName, announcer: &dyn Announcer) {
         if *culprit == step.service || self.failed.contains_key(&step.service) {
+            return;
+        }
+        if self.given_up.contains(culprit) {
+            self.given_up.insert(step.service.clone());
             return;
         }
         let failure = Failure {

@@ -14,10 +14,11 @@ use super::executor::{Report, how_it_ended};
 use super::observer::find;
 use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::event::{EventKind, Failure};
-use crate::model::instance::{Generation, InstanceName};
+use crate::model::instance::{Generation, InstanceName, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
 use crate::model::platform::Platform;
+use crate::plan::Plan;
 
 /// The pause before a failed service is tried again: doubled with each failure, up to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -56,7 +57,15 @@ pub enum Input {
     },
     /// A look that failed.
     Unseen(Failure),
-    Executed(Report),
+    /// Something that services are made from may have changed.
+    Changed,
+    /// What [`Effect::Reconcile`] has led to.
+    Planned(Planned),
+    /// What [`Effect::Execute`] has led to.
+    Executed {
+        run: RunId,
+        report: Report,
+    },
     /// The reconcile could not even look at the world.
     Blind(Failure),
     /// Time passed.
@@ -64,15 +73,36 @@ pub enum Input {
 }
 
 /// What the driver has to do. It must do all of it, in order.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Observe, plan and execute; report back with [`Input::Executed`] or [`Input::Blind`].
+    /// Observe and plan; report back with [`Input::Planned`] or [`Input::Blind`].
     Reconcile,
+    /// Carry out a plan; report back with [`Input::Executed`].
+    Execute {
+        run: RunId,
+        plan: Plan,
+    },
+    /// Break off what can be broken off of a run; it reports back as any other.
+    GiveUp(RunId),
     /// Stop routing to an instance that is no more.
     Forget(InstanceName),
     Announce(EventKind),
     /// Nothing is left to do: whoever waits for that may be told.
     Settled,
+}
+
+/// One execution of a plan, numbered as they begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+/// A decision, and what it was made from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Planned {
+    pub plan: Plan,
+    /// The version that is wanted of each service, whether the plan says anything about it or not.
+    pub versions: BTreeMap<ServiceName, SpecHash>,
+    /// Services whose sources could not be read.
+    pub failed: BTreeMap<ServiceName, Failure>,
 }
 
 /// What was asked for beyond the manifest, and cannot be seen by looking: what a process passes on to
@@ -97,7 +127,12 @@ pub struct State {
     /// The services that were asked for; `None` is all.
     active: Option<BTreeSet<ServiceName>>,
     serving_since: BTreeMap<ServiceName, Instant>,
-    phase: Phase,
+    look: Look,
+    /// What executors are at work on. No two of them are at work on one service.
+    runs: BTreeMap<RunId, Run>,
+    runs_begun: u64,
+    /// The versions that were wanted when it was last planned.
+    versions: BTreeMap<ServiceName, SpecHash>,
     sight: Sight,
     /// Why the runtime could not be looked at, while it cannot.
     pub blind: Option<Failure>,
@@ -109,20 +144,47 @@ pub struct Trouble {
     pub count: u32,
     /// `None` once it is being tried again, until that has failed too.
     pub retry_at: Option<Instant>,
+    /// The version that fails, where it is known: another one need not wait.
+    pub version: Option<SpecHash>,
     pub failure: Failure,
 }
 
-/// Whether an executor is at work. There is never more than one.
+/// Whether it is being looked and planned. That is never done twice at once.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum Look {
     #[default]
-    Idle,
-    Executing,
-    /// Executing, and what it works from is already out of date.
-    ExecutingStale,
-    /// Executing, and meanwhile somebody has asked for something else: what fails now says nothing
-    /// about that.
-    ExecutingSuperseded,
+    None,
+    Under,
+    /// Under way, and what it works from is already out of date.
+    Stale,
+}
+
+/// A plan that is being carried out.
+#[derive(Debug, Clone, Default)]
+struct Run {
+    /// With the version that each of them gets; `None` for one that goes.
+    services: BTreeMap<ServiceName, Option<SpecHash>>,
+    /// Somebody has asked for something else meanwhile: what fails now says nothing about that.
+    is_superseded: bool,
+    is_given_up: bool,
+    /// A plan was made meanwhile, and left its services alone.
+    was_passed_over: bool,
+}
+
+impl Run {
+    fn of(plan: &Plan, versions: &BTreeMap<ServiceName, SpecHash>) -> Self {
+        let services = plan.services().into_iter();
+        let services = services.map(|service| (service.clone(), versions.get(service).cloned()));
+        Self { services: services.collect(), ..Self::default() }
+    }
+
+    /// Whether another version of one of its services is wanted, as far as that is known.
+    fn is_outdated(&self, planned: &Planned) -> bool {
+        let is_other = |(service, version): (&ServiceName, &Option<SpecHash>)| {
+            !planned.failed.contains_key(service) && planned.versions.get(service) != version.as_ref()
+        };
+        self.services.iter().any(is_other)
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -138,23 +200,25 @@ impl State {
         match input {
             Input::Apply { platform, only } => self.apply(platform, only),
             Input::Scale { replicas } => {
-                self.failures.retain(|service, _| !replicas.contains_key(service));
-                self.ask_for(replicas.keys().cloned().collect());
+                let services: BTreeSet<ServiceName> = replicas.keys().cloned().collect();
                 self.scale.extend(replicas);
-                self.reconcile_as_asked()
+                self.try_anew(services)
             }
             Input::Restart { services } => self.restart(services),
             Input::Succeed { platform, wishes } => self.succeed(platform, wishes),
             Input::Resume => {
-                self.phase = Phase::Idle;
+                self.look = Look::None;
+                self.runs.clear();
                 self.reconcile_soon()
             }
             Input::Observed { observed, catalog } => self.look(&observed, &catalog, now),
-            Input::Executed(report) => self.finish(report, now),
+            Input::Changed => self.reconcile_soon(),
+            Input::Planned(planned) => self.carry_out(planned, now),
+            Input::Executed { run, report } => self.finish(run, report, now),
             Input::Blind(failure) => {
-                self.phase = Phase::Idle;
+                self.look = Look::None;
                 let mut effects = self.go_blind(failure);
-                effects.push(Effect::Settled);
+                effects.extend(self.settled());
                 effects
             }
             Input::Unseen(failure) => self.go_blind(failure),
@@ -162,17 +226,33 @@ impl State {
         }
     }
 
-    /// The services that are to be left alone right now: not asked for, or waiting out a back-off.
+    /// The services that nobody has asked for.
     #[must_use]
-    pub fn held(&self, now: Instant) -> BTreeSet<ServiceName> {
-        let Some(platform) = &self.platform else {
+    pub fn held(&self) -> BTreeSet<ServiceName> {
+        let (Some(platform), Some(active)) = (&self.platform, &self.active) else {
             return BTreeSet::new();
         };
-        let is_held = |service: &&ServiceName| {
-            self.active.as_ref().is_some_and(|active| !active.contains(*service))
-                || self.failures.get(*service).and_then(|trouble| trouble.retry_at).is_some_and(|at| at > now)
-        };
-        platform.services.keys().filter(is_held).cloned().collect()
+        platform.services.keys().filter(|service| !active.contains(*service)).cloned().collect()
+    }
+
+    /// The services that wait out a back-off, and the version for which they do.
+    #[must_use]
+    pub fn waiting(&self, now: Instant) -> BTreeMap<ServiceName, Option<SpecHash>> {
+        let waits = |(_, trouble): &(&ServiceName, &Trouble)| trouble.retry_at.is_some_and(|at| at > now);
+        let waiting = self.failures.iter().filter(waits);
+        waiting.map(|(service, trouble)| (service.clone(), trouble.version.clone())).collect()
+    }
+
+    /// The services that executors are at work on.
+    #[must_use]
+    pub fn busy(&self) -> BTreeSet<ServiceName> {
+        self.runs.values().flat_map(|run| run.services.keys()).cloned().collect()
+    }
+
+    /// The services that a run is at work on.
+    #[must_use]
+    pub fn services_of(&self, run: RunId) -> BTreeSet<ServiceName> {
+        self.runs.get(&run).into_iter().flat_map(|run| run.services.keys()).cloned().collect()
     }
 
     /// Whether somebody has asked for this service to run.
@@ -200,7 +280,7 @@ impl State {
 
     #[must_use]
     pub fn is_executing(&self) -> bool {
-        self.phase != Phase::Idle
+        self.look != Look::None || !self.runs.is_empty()
     }
 
     /// Takes note of the generations that exist.
@@ -228,7 +308,7 @@ impl State {
         });
         self.failures.clear();
         self.platform = Some(platform);
-        self.reconcile_as_asked()
+        self.reconcile_soon()
     }
 
     fn succeed(&mut self, platform: Arc<Platform>, wishes: Wishes) -> Vec<Effect> {
@@ -238,14 +318,24 @@ impl State {
     }
 
     fn restart(&mut self, services: BTreeSet<ServiceName>) -> Vec<Effect> {
-        self.ask_for(services.clone());
-        for service in services {
-            if let Some(generation) = self.last_generation.get(&service) {
+        for service in &services {
+            if let Some(generation) = self.last_generation.get(service) {
                 self.restart_through.insert(service.clone(), *generation);
             }
-            self.failures.remove(&service);
         }
-        self.reconcile_as_asked()
+        self.try_anew(services)
+    }
+
+    /// Somebody asked for something of these services: what has failed so far, or fails in what is under
+    /// way, says nothing about that.
+    fn try_anew(&mut self, services: BTreeSet<ServiceName>) -> Vec<Effect> {
+        self.failures.retain(|service, _| !services.contains(service));
+        let runs = self.runs.values_mut();
+        for run in runs.filter(|run| run.services.keys().any(|service| services.contains(service))) {
+            run.is_superseded = true;
+        }
+        self.ask_for(services);
+        self.reconcile_soon()
     }
 
     /// Adds to the services that are to run, with all that they call.
@@ -255,28 +345,66 @@ impl State {
         }
     }
 
-    fn reconcile_as_asked(&mut self) -> Vec<Effect> {
-        let effects = self.reconcile_soon();
-        if self.phase == Phase::ExecutingStale {
-            self.phase = Phase::ExecutingSuperseded;
+    fn reconcile_soon(&mut self) -> Vec<Effect> {
+        match self.look {
+            // Nobody has asked for anything yet, so nothing differs from it.
+            Look::None if self.platform.is_none() => vec![Effect::Settled],
+            Look::None => {
+                self.look = Look::Under;
+                vec![Effect::Reconcile]
+            }
+            Look::Under => {
+                self.look = Look::Stale;
+                Vec::new()
+            }
+            Look::Stale => Vec::new(),
         }
+    }
+
+    /// Nothing is left to do, if that is so.
+    fn settled(&self) -> Option<Effect> {
+        (!self.is_executing()).then_some(Effect::Settled)
+    }
+
+    /// Begins what was decided. What is under way for a version that nobody wants any more ends.
+    fn carry_out(&mut self, planned: Planned, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (id, run) in &mut self.runs {
+            run.was_passed_over = true;
+            if run.is_outdated(&planned) && !run.is_given_up {
+                run.is_given_up = true;
+                effects.push(Effect::GiveUp(*id));
+            }
+        }
+        let Planned { plan, versions, failed } = planned;
+        self.versions = versions;
+        for (service, failure) in failed {
+            if self.failures.get(&service).is_none_or(|trouble| trouble.retry_at.is_none()) {
+                self.count_failure(&service, failure, None, now);
+            }
+        }
+        for plan in plan.into_parts() {
+            effects.push(self.begin(plan));
+        }
+        let was_stale = std::mem::replace(&mut self.look, Look::None) == Look::Stale;
+        if was_stale {
+            effects.extend(self.reconcile_soon());
+        }
+        effects.extend(self.settled());
         effects
     }
 
-    fn reconcile_soon(&mut self) -> Vec<Effect> {
-        match self.phase {
-            // Nobody has asked for anything yet, so nothing differs from it.
-            Phase::Idle if self.platform.is_none() => vec![Effect::Settled],
-            Phase::Idle => {
-                self.phase = Phase::Executing;
-                vec![Effect::Reconcile]
-            }
-            Phase::Executing => {
-                self.phase = Phase::ExecutingStale;
-                Vec::new()
-            }
-            Phase::ExecutingStale | Phase::ExecutingSuperseded => Vec::new(),
-        }
+    fn begin(&mut self, plan: Plan) -> Effect {
+        let run = Run::of(&plan, &self.versions);
+        // How another version failed says nothing about this one.
+        self.failures.retain(|service, trouble| {
+            let wanted = run.services.get(service);
+            trouble.version.is_none() || wanted.is_none_or(|version| *version == trouble.version)
+        });
+        self.runs_begun += 1;
+        let id = RunId(self.runs_begun);
+        self.runs.insert(id, run);
+        Effect::Execute { run: id, plan }
     }
 
     /// Compares what takes requests with what runs.
@@ -321,32 +449,44 @@ impl State {
             self.failures.remove(service);
         }
         let failure = Failure { message: format!("{instance} {how}"), ..Failure::default() };
-        self.count_failure(service, failure, now)
+        let version = self.versions.get(service).cloned();
+        self.count_failure(service, failure, version, now)
     }
 
     /// Notes a failure and says how long the service has to wait.
-    fn count_failure(&mut self, service: &ServiceName, failure: Failure, now: Instant) -> Duration {
+    fn count_failure(
+        &mut self,
+        service: &ServiceName,
+        failure: Failure,
+        version: Option<SpecHash>,
+        now: Instant,
+    ) -> Duration {
         let before = self.failures.remove(service);
         let count = before.as_ref().map_or(1, |trouble| trouble.count.saturating_add(1));
         let pause = FIRST_RETRY.saturating_mul(1_u32 << (count - 1).min(6)).min(LONGEST_RETRY);
         // The first failure is the one worth reading; later ones tend to repeat it.
         let failure = before.map_or(failure, |trouble| trouble.failure);
-        self.failures.insert(service.clone(), Trouble { count, retry_at: Some(now + pause), failure });
+        self.failures
+            .insert(service.clone(), Trouble { count, retry_at: Some(now + pause), version, failure });
         pause
     }
 
-    fn finish(&mut self, report: Report, now: Instant) -> Vec<Effect> {
+    fn finish(&mut self, id: RunId, report: Report, now: Instant) -> Vec<Effect> {
+        let Some(run) = self.runs.remove(&id) else { return Vec::new() };
         for service in report.succeeded {
             // Kept: a service that dies soon after getting ready is still failing in a row.
             self.serving_since.insert(service, now);
         }
-        let phase = std::mem::replace(&mut self.phase, Phase::Idle);
-        if phase != Phase::ExecutingSuperseded {
+        if !run.is_superseded && !run.is_given_up {
             for (service, failure) in report.failed {
-                self.count_failure(&service, failure, now);
+                let version = run.services.get(&service).cloned().flatten();
+                self.count_failure(&service, failure, version, now);
             }
         }
-        if phase == Phase::Executing { vec![Effect::Settled] } else { self.reconcile_soon() }
+        if run.was_passed_over || run.is_superseded {
+            return self.reconcile_soon();
+        }
+        self.settled().into_iter().collect()
     }
 
     /// Announced once, however often the engine is found not to answer.
@@ -375,9 +515,6 @@ impl State {
             let is_sound = since.get(service).is_some_and(|since| now - *since >= SOUND_AFTER);
             trouble.retry_at.is_some() || !is_sound
         });
-        if self.phase != Phase::Idle {
-            return Vec::new();
-        }
         let is_due = |trouble: &&mut Trouble| trouble.retry_at.is_some_and(|at| at <= now);
         let due: Vec<&mut Trouble> = self.failures.values_mut().filter(is_due).collect();
         if due.is_empty() {

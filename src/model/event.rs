@@ -5,6 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::deployment::{Beginning, Outcome, Stage};
+use super::instance::InstanceName;
+
 /// One thing that happened to a running platform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -13,13 +16,19 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// Every kind of thing that can happen. `service` and `instance` are names as shown to people.
+/// Every kind of thing that can happen. `service` and `instance` are names as shown to people, which are
+/// also names that can be read back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
     /// The gateway takes requests at `url`.
     GatewayListening {
         url: String,
+    },
+    /// Somebody has asked for a change, of these services or of all.
+    Asked {
+        change: Wish,
+        services: Vec<String>,
     },
     /// A plan was made; zero steps means that nothing differs.
     Planned {
@@ -44,6 +53,27 @@ pub enum EventKind {
         subject: String,
         failure: Failure,
     },
+    /// A step was broken off because something newer is wanted.
+    StepGivenUp {
+        service: String,
+        step: StepKind,
+        subject: String,
+    },
+    /// A new generation of a service is on its way. Said before its first step; where nobody says it, it
+    /// follows from the steps.
+    DeploymentBegun(Box<Beginning>),
+    /// A stage is over that is no step of its own.
+    DeploymentReached {
+        service: String,
+        generation: u32,
+        stage: Stage,
+    },
+    /// What became of a deployment, where that does not follow from its steps.
+    DeploymentEnded {
+        service: String,
+        generation: u32,
+        outcome: Outcome,
+    },
     /// A line that a build printed.
     BuildOutput {
         service: String,
@@ -67,8 +97,22 @@ pub enum EventKind {
         reason: String,
     },
     EngineBack,
+    /// Another process goes on with the platform; nothing more is to be heard from this one.
+    Replaced,
     /// The platform process is about to end.
     Stopping,
+    /// Another version of msctl tells of something that is not known here.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A kind of change that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wish {
+    Apply,
+    Scale,
+    Restart,
 }
 
 /// The stages of a deployment, in their order.
@@ -115,6 +159,47 @@ pub struct Failure {
     pub engine_lost: bool,
 }
 
+impl EventKind {
+    /// The services that it is about; none, where it is about the platform.
+    #[must_use]
+    pub fn services(&self) -> Vec<&str> {
+        match self {
+            Self::Planned { services, .. } | Self::Asked { services, .. } => {
+                services.iter().map(String::as_str).collect()
+            }
+            Self::Settled { ready, failed, .. } => ready.iter().chain(failed).map(String::as_str).collect(),
+            Self::DeploymentBegun(beginning) => vec![&beginning.service],
+            Self::StepStarted { service, .. }
+            | Self::StepFinished { service, .. }
+            | Self::StepFailed { service, .. }
+            | Self::StepGivenUp { service, .. }
+            | Self::DeploymentReached { service, .. }
+            | Self::DeploymentEnded { service, .. }
+            | Self::BuildOutput { service, .. }
+            | Self::InstanceExited { service, .. } => vec![service],
+            Self::GatewayListening { .. }
+            | Self::EngineLost { .. }
+            | Self::EngineBack
+            | Self::Replaced
+            | Self::Stopping
+            | Self::Unknown => Vec::new(),
+        }
+    }
+
+    /// The instance that it is about, where it is about one.
+    #[must_use]
+    pub fn instance(&self) -> Option<InstanceName> {
+        match self {
+            Self::StepStarted { subject, .. }
+            | Self::StepFinished { subject, .. }
+            | Self::StepFailed { subject, .. }
+            | Self::StepGivenUp { subject, .. } => InstanceName::read(subject),
+            Self::InstanceExited { instance, .. } => InstanceName::read(instance),
+            _ => None,
+        }
+    }
+}
+
 impl Event {
     /// The instance that this event says was removed.
     #[must_use]
@@ -123,5 +208,48 @@ impl Event {
             EventKind::StepFinished { step: StepKind::Remove, subject, .. } => Some(subject),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::deployment::{Cause, Recipe, RecordedProgram};
+
+    #[test]
+    fn what_is_told_of_deployments_reads_back_as_it_was_told() {
+        let beginning = Beginning {
+            service: "order".into(),
+            generation: 7,
+            cause: Cause::SourcesChanged { paths: vec!["src/main.rs".into()], more: 1 },
+            began: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_123),
+            timings: [(Stage::Detected, Duration::ZERO), (Stage::Debounced, Duration::from_micros(32_500))]
+                .into_iter()
+                .collect(),
+            recipe: Recipe {
+                digest: Some("d".into()),
+                hash: Some("h".into()),
+                program: Some(RecordedProgram::Image { reference: "order:d".into() }),
+            },
+        };
+        let (service, generation) = ("order".to_owned(), 7);
+        for kind in [
+            EventKind::DeploymentBegun(Box::new(beginning)),
+            EventKind::DeploymentReached { service: service.clone(), generation, stage: Stage::Shipped },
+            EventKind::DeploymentEnded { service, generation, outcome: Outcome::Superseded { by: 8 } },
+            EventKind::Asked { change: Wish::Restart, services: vec!["order".into()] },
+            EventKind::Replaced,
+        ] {
+            let event = Event { at: SystemTime::UNIX_EPOCH, kind };
+            let text = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_another_version_tells_is_no_reason_to_hear_nothing_more() {
+        let at = serde_json::to_value(SystemTime::UNIX_EPOCH).unwrap();
+        let told = serde_json::json!({"at": at, "event": "moon-rose", "phase": {"of": [3]}});
+        assert_eq!(serde_json::from_value::<Event>(told).unwrap().kind, EventKind::Unknown);
     }
 }

@@ -48,6 +48,17 @@ pub struct InstanceName {
     pub replica: u16,
 }
 
+impl InstanceName {
+    /// The name that was written as it is shown.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let (rest, replica) = text.rsplit_once('.')?;
+        let (service, generation) = rest.rsplit_once(".v")?;
+        let generation = Generation::new(generation.parse().ok()?)?;
+        Some(Self { service: service.parse().ok()?, generation, replica: replica.parse().ok()? })
+    }
+}
+
 impl fmt::Display for InstanceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}.{}.{}", self.service, self.generation, self.replica))
@@ -104,4 +115,19 @@ pub struct InstanceSpec {
     pub limits: Limits,
     pub storage: Option<Storage>,
     pub stop_grace: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_reads_back_as_it_is_shown_and_nothing_else_does() {
+        for text in ["order.v3.1", "a-b.v12.64"] {
+            assert_eq!(InstanceName::read(text).unwrap().to_string(), text);
+        }
+        for text in ["order", "order.3.1", "order.v0.1", "order.v3", "order.v3.x", "Order.v3.1", ".v1.1"] {
+            assert_eq!(InstanceName::read(text), None, "{text}");
+        }
+    }
 }

@@ -6,15 +6,17 @@
 //! Reading order: [`name`], [`quantity`], [`route`], [`platform`] (what the user wrote),
 //! [`instance`] (what runs), [`desired`] and [`observed`] (what planning compares),
 //! [`catalog`] (what the gateway routes to), [`principal`] (who calls), [`event`] (what happened),
-//! [`standalone`] (what a gateway without a platform is told).
+//! [`deployment`] and [`history`] (what became of each generation), [`standalone`] (what a gateway without a platform is told).
 
 pub mod catalog;
 pub mod cookie;
+pub mod deployment;
 pub mod desired;
 pub mod event;
 pub mod exit;
 pub mod explanation;
 pub mod histogram;
+pub mod history;
 pub mod instance;
 pub mod name;
 pub mod observed;

@@ -18,6 +18,7 @@ use crate::model::observed::{Observed, Resource, ResourceKind};
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
 use crate::platform::folder::{self, Lock, StateFolder};
+use crate::platform::history;
 use crate::platform::teardown;
 use crate::runtime::{DataFate, Runtime};
 
@@ -63,6 +64,9 @@ async fn take_down(
         clear(platform, &folder, &runtime, data, removed, tell).await?;
     }
     folder.forget_runtimes();
+    if let Err(error) = history::close(&folder) {
+        tracing::warn!("the history does not say that everything was stopped: {error}");
+    }
     if data == DataFate::Delete {
         removed.accounts |= auth::delete_accounts(&folder.auth())?;
     }

@@ -12,6 +12,7 @@ use crate::model::exit::ExitCode;
 use crate::model::name::NameError;
 use crate::model::route::ScopeError;
 use crate::platform::folder::FolderError;
+use crate::platform::history::HistoryError;
 use crate::platform::port_holder::describe_port;
 use crate::platform::start_error::StartError;
 use crate::runtime::RuntimeError;
@@ -48,6 +49,8 @@ pub enum OpsError {
     ServiceExists { name: String, folder: std::path::PathBuf },
     #[error("{what} {text:?} cannot be used: {reason}")]
     Argument { what: &'static str, text: String, reason: String },
+    #[error(transparent)]
+    History(#[from] HistoryError),
     #[error("failed to {0}")]
     Authority(#[from] AuthorityError),
     #[error("failed to {0}")]

@@ -8,8 +8,10 @@ pub mod error;
 
 pub mod doctor;
 pub mod down;
+pub mod events;
 pub mod exec;
 pub mod gateway;
+pub mod history;
 pub mod host;
 pub mod logs;
 pub mod new;

@@ -6,15 +6,21 @@ use std::time::Duration;
 use super::step::{Action, Cause, Plan, Step, StepId};
 use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::desired::{Desired, DesiredService};
-use crate::model::instance::{Generation, InstanceName};
+use crate::model::instance::{Generation, InstanceName, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::{InstanceState, Observed, ObservedInstance};
 
 /// What planning has to respect besides the two snapshots.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// Services that are left exactly as they are: not asked for, or waiting out a back-off.
+    /// Services that are left exactly as they are: nobody has asked for them.
     pub held: BTreeSet<ServiceName>,
+    /// Services that an executor is at work on. They are left to it, and so is whatever has to wait for
+    /// one of them that does not serve yet.
+    pub busy: BTreeSet<ServiceName>,
+    /// Services that are left as they are for a while because this version of them has failed; those that
+    /// go have none.
+    pub waiting: BTreeMap<ServiceName, Option<SpecHash>>,
     /// The highest generation that each service ever had here, running or not.
     pub last_generation: BTreeMap<ServiceName, Generation>,
     /// Instances up to this generation are to be replaced although nothing about them differs.
@@ -43,9 +49,18 @@ impl Default for Leaving {
 /// an empty plan; equal inputs give equal plans.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, catalog: &Catalog, policy: &Policy) -> Plan {
-    let mut planner = Planner { observed, catalog, policy, steps: Vec::new(), admissions: BTreeMap::new() };
+    let mut planner = Planner {
+        observed,
+        catalog,
+        policy,
+        steps: Vec::new(),
+        admissions: BTreeMap::new(),
+        later: policy.busy.clone(),
+    };
     for service in in_start_order(desired) {
-        if !policy.held.contains(&service.spec.name) {
+        if planner.comes_later(service) {
+            planner.later.insert(service.spec.name.clone());
+        } else if !policy.leaves_alone(service) {
             planner.plan_service(service);
         }
     }
@@ -81,6 +96,16 @@ struct Planner<'a> {
     steps: Vec<Step>,
     /// The admissions planned so far, for the services that have to wait for them.
     admissions: BTreeMap<ServiceName, Vec<StepId>>,
+    /// Services that are planned for when an executor is done with what they wait for.
+    later: BTreeSet<ServiceName>,
+}
+
+impl Policy {
+    fn leaves_alone(&self, service: &DesiredService) -> bool {
+        let name = &service.spec.name;
+        let failing = self.waiting.get(name).and_then(Option::as_ref);
+        self.held.contains(name) || failing == Some(&service.hash)
+    }
 }
 
 /// The instances of one service, sorted by what is to become of them.
@@ -96,6 +121,11 @@ struct Sorted<'a> {
 }
 
 impl<'a> Planner<'a> {
+    fn comes_later(&self, service: &DesiredService) -> bool {
+        let waits_for = |callee: &ServiceName| self.later.contains(callee) && !self.is_served(callee);
+        self.later.contains(&service.spec.name) || service.spec.calls.iter().any(waits_for)
+    }
+
     fn plan_service(&mut self, service: &DesiredService) {
         let sorted = self.sort_instances(service);
         let adoptions = self.plan_adoptions(&sorted);
@@ -196,13 +226,7 @@ impl<'a> Planner<'a> {
 
     /// The admissions that `service` has to wait for: those of callees that nothing serves yet.
     fn callees_in_the_plan(&self, service: &DesiredService) -> Vec<StepId> {
-        let is_served = |callee: &ServiceName| {
-            self.catalog
-                .services
-                .get(callee)
-                .is_some_and(|all| all.iter().any(|e| e.state == EndpointState::Ready))
-        };
-        let unserved = service.spec.calls.iter().filter(|callee| !is_served(callee));
+        let unserved = service.spec.calls.iter().filter(|callee| !self.is_served(callee));
         unserved.filter_map(|callee| self.admissions.get(callee)).flatten().copied().collect()
     }
 
@@ -233,6 +257,11 @@ impl<'a> Planner<'a> {
         }
     }
 
+    fn is_served(&self, service: &ServiceName) -> bool {
+        let endpoints = self.catalog.services.get(service).into_iter().flatten();
+        endpoints.into_iter().any(|endpoint| endpoint.state == EndpointState::Ready)
+    }
+
     fn started_instances(&self, service: &ServiceName) -> BTreeSet<InstanceName> {
         let of_service = self.steps.iter().filter(|step| step.service == *service);
         of_service
@@ -246,10 +275,16 @@ impl<'a> Planner<'a> {
     /// Everything that belongs to no service of the manifest goes.
     fn plan_departures(&mut self, desired: &Desired) {
         let observed = self.observed;
-        let strangers = observed.instances.iter().filter(|instance| {
-            !desired.services.contains_key(&instance.name.service)
-                && !self.policy.held.contains(&instance.name.service)
-        });
+        let is_left = |service: &ServiceName| {
+            self.policy.held.contains(service)
+                || self.policy.waiting.contains_key(service)
+                || self.later.contains(service)
+        };
+        let strangers: Vec<&ObservedInstance> = observed
+            .instances
+            .iter()
+            .filter(|seen| !desired.services.contains_key(&seen.name.service) && !is_left(&seen.name.service))
+            .collect();
         for instance in strangers {
             self.plan_departure(instance, &[], &Cause::NotInManifest, self.policy.leaving);
         }

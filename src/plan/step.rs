@@ -81,6 +81,26 @@ impl Plan {
         }
         services
     }
+
+    /// The parts that have nothing to do with each other, in the order of their first steps: no step
+    /// waits for one of another part, and all steps of a service are in one.
+    #[must_use]
+    pub fn into_parts(self) -> Vec<Self> {
+        let mut parts: Vec<Self> = Vec::new();
+        for step in self.steps {
+            let belongs = |part: &Self| {
+                part.steps.iter().any(|other| other.service == step.service || step.after.contains(&other.id))
+            };
+            let (mine, others): (Vec<Self>, Vec<Self>) = parts.into_iter().partition(belongs);
+            let mut steps: Vec<Step> = mine.into_iter().flat_map(|part| part.steps).collect();
+            steps.push(step);
+            steps.sort_by_key(|step| step.id);
+            parts = others;
+            parts.push(Self { steps });
+        }
+        parts.sort_by_key(|part| part.steps.first().map(|step| step.id));
+        parts
+    }
 }
 
 impl Action {
@@ -95,6 +115,12 @@ impl Action {
             Self::Drain { .. } => StepKind::Drain,
             Self::Remove { .. } => StepKind::Remove,
         }
+    }
+
+    /// Whether it may be given up half way: nothing depends on what it does yet.
+    #[must_use]
+    pub fn is_revocable(&self) -> bool {
+        matches!(self, Self::Build | Self::Start(_) | Self::AwaitReady(_))
     }
 
     /// The instance that the step is about; a build is about none.

@@ -38,6 +38,12 @@ impl Bus {
         futures_util::stream::iter(past).chain(futures_util::stream::unfold(live, next)).boxed()
     }
 
+    /// Those that are remembered, oldest first.
+    #[must_use]
+    pub fn past(&self) -> Vec<Event> {
+        self.history().iter().cloned().collect()
+    }
+
     fn history(&self) -> MutexGuard<'_, VecDeque<Event>> {
         // Events are whole values: a panic elsewhere cannot leave half of one behind.
         self.history.lock().unwrap_or_else(PoisonError::into_inner)

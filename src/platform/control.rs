@@ -13,10 +13,11 @@ use super::certificates::Certificates;
 use super::sight;
 use super::traffic::Traffic;
 use crate::admin::{Change, Control, Refusal, RouteRow, TrafficReport};
+use crate::engine::ports::Announcer as _;
 use crate::engine::{Engine, Stopping, Wishes};
 use crate::gateway::{Gateway, metrics};
 use crate::manifest;
-use crate::model::event::Event;
+use crate::model::event::{Event, EventKind, Wish};
 use crate::model::explanation::{Explanation, Question};
 use crate::model::name::ServiceName;
 use crate::model::outcome::Outcome;
@@ -82,6 +83,7 @@ impl Control for PlatformControl {
 
     async fn change(&self, change: Change) -> Result<Outcome, Refusal> {
         self.begun.cancel();
+        self.bus.announce(asked(&change));
         let done = match change {
             Change::Apply { services } => {
                 let platform = self.reload().await?;
@@ -103,6 +105,10 @@ impl Control for PlatformControl {
 
     fn events(&self, from_start: bool) -> BoxStream<'static, Event> {
         self.bus.events(from_start)
+    }
+
+    fn past_events(&self) -> Vec<Event> {
+        self.bus.past()
     }
 
     fn stop(&self) {
@@ -143,6 +149,15 @@ impl PlatformControl {
             None => Ok(Arc::new(platform)),
         }
     }
+}
+
+fn asked(change: &Change) -> EventKind {
+    let (change, services) = match change {
+        Change::Apply { services } => (Wish::Apply, services.iter().flatten().cloned().collect()),
+        Change::Scale { replicas } => (Wish::Scale, replicas.keys().cloned().collect()),
+        Change::Restart { services } => (Wish::Restart, services.iter().cloned().collect()),
+    };
+    EventKind::Asked { change, services }
 }
 
 fn stopping() -> Refusal {

@@ -5,9 +5,10 @@ use std::os::fd::AsFd;
 use super::note::{ADMIN, LOCK, Note};
 use super::running::{DISMISSAL, Running, write_access_log};
 use crate::engine::Rest;
-use crate::engine::ports::Traffic as _;
+use crate::engine::ports::{Announcer as _, Traffic as _};
 use crate::gateway::Farewell;
 use crate::handover::{Newcomer, OfferError, Successor};
+use crate::model::event::EventKind;
 
 impl Running {
     /// Completes when another process wants to take over; never, where none may.
@@ -23,7 +24,11 @@ impl Running {
         // Whoever wants something meanwhile waits, and is answered by whichever process it will be.
         self.admin.shut();
         let offered = match self.control.engine.rest().await {
-            Ok(rest) => self.offer(newcomer, rest).await,
+            Ok(rest) => {
+                // Whoever takes over goes on from what is written.
+                self.recorder.flush().await;
+                self.offer(newcomer, rest).await
+            }
             // It is stopping: what it runs is being removed.
             Err(_) => None,
         };
@@ -38,6 +43,7 @@ impl Running {
         match self.offer_all(newcomer, &rest).await {
             Ok(successor) => {
                 rest.end();
+                self.control.bus.announce(EventKind::Replaced);
                 Some(successor)
             }
             Err(error) => {

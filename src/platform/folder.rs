@@ -1,7 +1,7 @@
 //! Where a platform keeps its state on this machine, and the lock that makes its process the only one.
 //!
-//! Everything in it but accounts, keys and data can be thrown away: what runs is found again by its
-//! labels.
+//! Everything in it but accounts, keys, data and the history can be thrown away: what runs is found
+//! again by its labels.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -121,6 +121,12 @@ impl StateFolder {
     #[must_use]
     pub fn access_log(&self) -> PathBuf {
         self.path.join("access.log")
+    }
+
+    /// What became of each generation of each service.
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.path.join("history/deployments.db")
     }
 
     /// What a detached platform process prints.

@@ -2,7 +2,8 @@
 //!
 //! [`running`] binds, builds, spawns and stops them in order, with what [`opening`] opens. [`traffic`]
 //! and [`wiring`] are the engine's ports, implemented over registry, gateway and auth; [`control`] is
-//! what the admin door can ask for, [`sight`] what it shows of the gateway; [`bus`] carries events;
+//! what the admin door can ask for, [`sight`] what it shows of the gateway; [`bus`] carries events and
+//! [`history`] writes down what became of deployments;
 //! [`certificates`] keeps what the public door proves itself with. [`addresses`] says which URL leads to
 //! whom, [`folder`] where state lives on disk. [`preview`] and [`teardown`] do one thing each without a
 //! running platform: say what `up` would do, and let go of everything.
@@ -20,6 +21,7 @@ pub mod departure;
 pub mod doors;
 pub mod ending;
 pub mod folder;
+pub mod history;
 pub mod note;
 mod opening;
 pub mod port_holder;

@@ -8,8 +8,7 @@ use super::folder::StateFolder;
 use super::traffic::NoTraffic;
 use super::wiring::Wiring;
 use crate::engine::executor::Executor;
-use crate::engine::observer::Observer;
-use crate::engine::{self, state::State};
+use crate::engine::{self, EngineParts, state::State};
 use crate::model::event::Failure;
 use crate::model::name::ServiceName;
 use crate::model::platform::Platform;
@@ -18,15 +17,15 @@ use crate::runtime::Runtime;
 
 /// An executor that routes nothing and opens no door.
 #[must_use]
-pub fn bare_executor(folder: &StateFolder, runtime: Arc<dyn Runtime>, bus: Arc<Bus>) -> Executor {
-    Executor {
-        observer: Arc::new(Observer::new(Arc::clone(&runtime))),
+pub fn bare_executor(folder: &StateFolder, runtime: &Arc<dyn Runtime>, bus: Arc<Bus>) -> Executor {
+    EngineParts {
+        runtime: Arc::clone(runtime),
         traffic: Arc::new(NoTraffic),
         wiring: Arc::new(Wiring::offline(runtime.kind(), folder.process())),
         announcer: bus,
         failure_logs: folder.failures(),
-        runtime,
     }
+    .into()
 }
 
 /// # Errors
@@ -37,6 +36,6 @@ pub async fn plan(
     runtime: Arc<dyn Runtime>,
     only: Option<BTreeSet<ServiceName>>,
 ) -> Result<Plan, Failure> {
-    let executor = bare_executor(folder, runtime, Arc::default());
+    let executor = bare_executor(folder, &runtime, Arc::default());
     engine::preview(&executor, State::default(), platform, only).await
 }

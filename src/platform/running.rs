@@ -15,6 +15,7 @@ use super::control::PlatformControl;
 use super::doors::Doors;
 use super::ending::{Ending, EndsWhenDropped};
 use super::folder::{Lock, StateFolder};
+use super::history::Recorder;
 use super::opening::{open_auth, open_certificates, open_gateway};
 use super::sockets::Sockets;
 use super::start_error::StartError;
@@ -22,7 +23,7 @@ use super::succession::claim;
 use super::traffic::Traffic;
 use super::wiring::{House, Wiring};
 use crate::admin::Control;
-use crate::engine::ports::{Announcer, Wiring as _};
+use crate::engine::ports::{Announcer, Traffic as _, Wiring as _};
 use crate::engine::{Engine, EngineParts};
 use crate::gateway::{self, Farewell, Gateway};
 use crate::handover::Post;
@@ -120,6 +121,7 @@ pub struct Running {
     pub(super) admin: AdminDoor,
     pub(super) sockets: Arc<Sockets>,
     pub(super) post: Option<Post>,
+    pub(super) recorder: Recorder,
     pub(super) lock: Lock,
 }
 
@@ -152,6 +154,8 @@ impl Running {
             claim(&admin, post.as_ref(), &lock);
             control.go_on(platform, wishes);
         }
+        // Not before the platform is its own: its predecessor writes the same history until then.
+        let recorder = Recorder::start(folder, &control.bus, control.traffic.catalog());
         let public = doors.public.listeners(certificates.as_deref());
         let ended = ending.clone();
         tasks.spawn(async move {
@@ -164,7 +168,19 @@ impl Running {
         admin.open();
         control.bus.announce(EventKind::GatewayListening { url: control.url.clone() });
         let (impatient, ending) = (CancellationToken::new(), EndsWhenDropped(ending));
-        Ok(Self { control, runtime, docker_host, ending, impatient, tasks, admin, sockets, post, lock })
+        Ok(Self {
+            control,
+            runtime,
+            docker_host,
+            ending,
+            impatient,
+            tasks,
+            admin,
+            sockets,
+            post,
+            recorder,
+            lock,
+        })
     }
 
     #[must_use]
@@ -201,7 +217,7 @@ impl Running {
         // The gateway has a deadline of its own for open requests.
         tokio::join!(self.tasks.wait(), self.control.traffic.dismiss_predecessor(DISMISSAL));
         self.ending.0.report();
-        write_access_log(&self.control).await;
+        tokio::join!(write_access_log(&self.control), self.recorder.flush());
         outcome
     }
 

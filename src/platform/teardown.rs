@@ -25,7 +25,7 @@ pub async fn let_go(
 ) -> Result<(Outcome, usize), Failure> {
     let bus = Arc::new(Bus::default());
     let mut events = bus.events(false);
-    let executor = bare_executor(folder, runtime, bus);
+    let executor = bare_executor(folder, &runtime, bus);
     let mut removed = 0;
     let mut note = |event: &Event| {
         removed += usize::from(event.removed_instance().is_some());

@@ -1,16 +1,17 @@
-//! Opening the database, and the one connection everybody shares.
+//! Opening a database, and the one connection everybody shares.
 //!
 //! One connection behind a mutex: SQLite has one writer at a time anyway, every statement here takes
 //! microseconds, and other processes (`msctl user add` beside a running platform) wait their turn
 //! through the busy timeout.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::migrations::{KNOWN_VERSION, migrate, version_of};
+use super::migrations::{Accounts, Schema, known_version, migrate, version_of};
 use super::private::{self, PrivacyError};
 use super::time::to_seconds;
 
@@ -36,18 +37,22 @@ pub enum StoreError {
     Sqlite { action: &'static str, path: PathBuf, source: rusqlite::Error },
 }
 
-/// An open database.
-pub struct Store {
+/// An open database with what `S` says is in it.
+pub struct Database<S> {
     path: PathBuf,
     connection: Mutex<Connection>,
     quarantined: Option<PathBuf>,
+    schema: PhantomData<fn() -> S>,
 }
 
-impl Store {
+/// The database of accounts.
+pub type Store = Database<Accounts>;
+
+impl<S: Schema> Database<S> {
     /// Opens or makes the database at `path`, in a folder of its own that only its owner can read.
     ///
     /// A damaged file is not lost and not in the way: it is renamed to `<name>.corrupt-<seconds>`,
-    /// a fresh database takes its place, and [`Store::quarantined`] says so.
+    /// a fresh database takes its place, and [`Database::quarantined`] says so.
     ///
     /// # Errors
     /// When folder or file are open to others, or the file was written by a newer msctl.
@@ -57,9 +62,9 @@ impl Store {
         // One opener at a time: two that both find damage must not move each other's fresh file away.
         let _opening = private::lock_folder(&folder)?;
         private::ensure_file(&path)?;
-        match connect(&path) {
+        match connect::<S>(&path) {
             Err(error) if is_damage(&error) => Self::start_afresh(path),
-            connection => Ok(Self { connection: Mutex::new(connection?), path, quarantined: None }),
+            connection => Ok(Self::of(connection?, path, None)),
         }
     }
 
@@ -82,8 +87,7 @@ impl Store {
     pub fn in_memory() -> Result<Self, StoreError> {
         let path = PathBuf::from(":memory:");
         let connection = Connection::open_in_memory().map_err(sqlite("open it", &path))?;
-        let connection = prepare(connection, &path)?;
-        Ok(Self { path, connection: Mutex::new(connection), quarantined: None })
+        Ok(Self::of(prepare::<S>(connection, &path)?, path, None))
     }
 
     /// Where the damaged file that stood in this database's place was put.
@@ -96,7 +100,11 @@ impl Store {
         let aside =
             quarantine(&path).map_err(|source| StoreError::Quarantine { path: path.clone(), source })?;
         private::ensure_file(&path)?;
-        Ok(Self { connection: Mutex::new(connect(&path)?), path, quarantined: Some(aside) })
+        Ok(Self::of(connect::<S>(&path)?, path, Some(aside)))
+    }
+
+    fn of(connection: Connection, path: PathBuf, quarantined: Option<PathBuf>) -> Self {
+        Self { path, connection: Mutex::new(connection), quarantined, schema: PhantomData }
     }
 
     /// Runs `work` alone on the connection; `action` completes "failed to …".
@@ -111,25 +119,25 @@ impl Store {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreError> {
+fn connect<S: Schema>(path: &Path) -> Result<Connection, StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(sqlite("open it", path))?;
-    prepare(connection, path)
+    prepare::<S>(connection, path)
 }
 
-fn prepare(mut connection: Connection, path: &Path) -> Result<Connection, StoreError> {
+fn prepare<S: Schema>(mut connection: Connection, path: &Path) -> Result<Connection, StoreError> {
     let failed = sqlite("prepare it", path);
     connection.busy_timeout(BUSY_TIMEOUT).map_err(&failed)?;
     // Before anything is written: a newer msctl's database stays as it is.
-    let found = version_of(&connection).map_err(&failed)?;
-    if found > KNOWN_VERSION {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: KNOWN_VERSION });
+    let (found, known) = (version_of(&connection).map_err(&failed)?, known_version::<S>());
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
     }
     check_pages(&connection).map_err(&failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(&failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(&failed)?;
-    migrate(&mut connection).map_err(&failed)?;
+    migrate::<S>(&mut connection).map_err(&failed)?;
     Ok(connection)
 }
 

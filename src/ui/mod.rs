@@ -4,9 +4,12 @@
 //! - [`printer`] is the only place that writes to the terminal.
 //! - [`live`] is a screen that is drawn again and again.
 //! - [`progress`] shows what happens as it happens.
+//! - [`happening`] is an event as a line, [`waterfall`] a deployment.
 //! - [`text`] formats durations, ages and text that came from elsewhere.
 
+pub mod happening;
 pub mod live;
 pub mod printer;
 pub mod progress;
 pub mod text;
+pub mod waterfall;

@@ -42,6 +42,9 @@ impl<'a> Progress<'a> {
                 self.step_finished(service, *step, subject)
             }
             EventKind::StepFailed { service, subject, failure, .. } => self.failed(service, subject, failure),
+            EventKind::StepGivenUp { subject, .. } => {
+                self.note(Style::Dim, &format!("{subject}: given up for something newer"));
+            }
             EventKind::BuildOutput { service, line } => self.build_line(service, line),
             EventKind::InstanceExited { instance, state, restart_in, .. } => {
                 let next =
@@ -53,7 +56,15 @@ impl<'a> Progress<'a> {
             }
             EventKind::EngineBack => self.note(Style::Good, "the engine answers again"),
             EventKind::Stopping => self.note(Style::Dim, "stopping"),
-            EventKind::GatewayListening { .. } | EventKind::Planned { .. } | EventKind::Settled { .. } => {}
+            EventKind::GatewayListening { .. }
+            | EventKind::Asked { .. }
+            | EventKind::Planned { .. }
+            | EventKind::DeploymentBegun(_)
+            | EventKind::DeploymentReached { .. }
+            | EventKind::DeploymentEnded { .. }
+            | EventKind::Settled { .. }
+            | EventKind::Replaced
+            | EventKind::Unknown => {}
         }
     }
 

@@ -24,6 +24,15 @@ pub fn age(since: SystemTime, now: SystemTime) -> String {
     }
 }
 
+/// The text in at most so many columns; what is cut off leaves a mark.
+#[must_use]
+pub fn cut(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    text.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// How often, in at most five characters: `999`, `12.3k`, `4.5M`.
 #[must_use]
 pub fn count(count: u64) -> String {
@@ -103,6 +112,13 @@ mod tests {
             assert_eq!(age(now - Duration::from_secs(seconds), now), text);
         }
         assert_eq!(age(now + Duration::from_secs(5), now), "0s");
+    }
+
+    #[test]
+    fn what_is_cut_off_leaves_a_mark() {
+        for (columns, text) in [(5, "größe"), (4, "grö…"), (1, "…")] {
+            assert_eq!(cut("größe", columns), text);
+        }
     }
 
     #[test]

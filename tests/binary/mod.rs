@@ -6,6 +6,7 @@ mod engine;
 mod failing;
 mod gateway;
 mod help;
+mod history;
 mod interrupted;
 mod logs;
 mod names;

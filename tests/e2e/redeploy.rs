@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::client::Client;
@@ -58,13 +59,18 @@ async fn a_new_version_takes_over_without_a_failed_request() {
         take_over(stage).await;
         let id = stage.id().await;
         assert_eq!(witness::container_names(stage).await, [format!("{id}-order-v2-1")]);
+        nothing_is_forgotten_by_down(stage).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_new_version_of_a_local_process_takes_over_without_a_failed_request() {
-    as_processes(&[Service::new("order")], take_over).await;
+    as_processes(&[Service::new("order")], async |stage| {
+        take_over(stage).await;
+        nothing_is_forgotten_by_down(stage).await;
+    })
+    .await;
 }
 
 async fn take_over(stage: &Stage) {
@@ -79,6 +85,21 @@ async fn take_over(stage: &Stage) {
     assert_eq!(stage.get("/order/env/MOOD").await, "new");
     let order = stage.service("order").await;
     assert_eq!((&order["generation"], order["instances"].as_array().unwrap().len()), (&2.into(), 1));
+    assert_eq!(history(stage).await, ["v2 live", "v1 superseded"]);
+}
+
+async fn nothing_is_forgotten_by_down(stage: &Stage) {
+    stage.down().await;
+    assert_eq!(history(stage).await, ["v2 stopped", "v1 superseded"]);
+}
+
+/// What became of each generation, newest first.
+async fn history(stage: &Stage) -> Vec<String> {
+    let told = stage.msctl(&["history", "--format", "jsonl"]).await;
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""));
+    let deployments = told.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let outcome = |one: &Value| one["outcome"]["kind"].as_str().unwrap().to_owned();
+    deployments.map(|one| format!("v{} {}", one["generation"], outcome(&one))).collect()
 }
 
 #[tokio::test]

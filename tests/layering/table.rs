@@ -52,7 +52,7 @@ const ROOMS: &[Room] = &[
         "the story of each verb"),
 
     room("platform", &["engine", "plan", "gateway", "handover", "registry", "auth", "certificates", "admin", "configuration", "manifest",
-        "runtime", "model"],
+        "runtime", "store", "model"],
         "the composition root: the only room that names all parts of a running platform"),
 
     room("standalone", &["gateway", "handover", "auth", "certificates", "probe", "model"],

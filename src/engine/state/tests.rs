@@ -11,10 +11,10 @@ use super::*;
 use crate::engine::status;
 use crate::engine::tests::fixtures::{instance, name_of, names, platform, service};
 use crate::model::catalog::Endpoint;
-use crate::model::instance::SpecHash;
 use crate::model::observed::InstanceState;
 use crate::model::observed::ObservedInstance;
 use crate::model::status::ServiceState;
+use crate::plan::{Action, Cause, Step, StepId};
 
 const ADDRESS: &str = "127.0.0.1:1";
 
@@ -46,11 +46,37 @@ impl Desk {
         self.step(Input::Apply { platform: Arc::new(platform(services)), only: only.map(names) })
     }
 
-    /// An execution has ended.
+    /// It was looked, and nothing differs but these services, which depend on each other.
+    fn planned(&mut self, services: &[&str]) -> Vec<Effect> {
+        self.planned_of_version("1", services)
+    }
+
+    /// All services are wanted in this version.
+    fn planned_of_version(&mut self, version: &str, services: &[&str]) -> Vec<Effect> {
+        let versions = ["a", "b", "c", "d"].map(|name| (name_of(name), SpecHash(version.to_owned())));
+        let plan = chain(services);
+        self.step(Input::Planned(Planned { plan, versions: versions.into(), failed: BTreeMap::new() }))
+    }
+
+    /// The run with this number has ended.
+    fn executed(&mut self, run: u64, succeeded: &[&str], failed: &[&str]) -> Vec<Effect> {
+        let failed = failed.iter().map(|name| (name_of(name), failure("broken"))).collect();
+        let report = Report { failed, succeeded: names(succeeded), ..Report::default() };
+        self.step(Input::Executed { run: RunId(run), report })
+    }
+
+    /// It was looked, and what had to be done has ended like this.
     fn report(&mut self, succeeded: &[&str], failed: &[&str]) -> Vec<Effect> {
-        let failed = failed.iter().map(|name| (name_of(name), failure("broken")));
-        let report = Report { failed: failed.collect(), succeeded: names(succeeded), unseen: None };
-        self.step(Input::Executed(report))
+        let services = [succeeded, failed].concat();
+        let effects = self.planned(&services);
+        match effects.as_slice() {
+            [Effect::Execute { run, .. }, ..] => {
+                let mut after = effects[1..].to_vec();
+                after.extend(self.executed(run.0, succeeded, failed));
+                after
+            }
+            _ => effects,
+        }
     }
 
     /// A look at running instances, while requests are routed to others.
@@ -92,9 +118,22 @@ impl Desk {
     }
 
     fn held(&self) -> String {
-        let held: Vec<String> = self.state.held(self.now).iter().map(ToString::to_string).collect();
-        held.join(" ")
+        let mut held = self.state.held();
+        held.extend(self.state.waiting(self.now).into_keys());
+        held.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// A plan that removes an instance of each of these services, one after the other.
+fn chain(services: &[&str]) -> Plan {
+    let step = |(at, name): (usize, &&str)| Step {
+        id: StepId(at + 1),
+        after: if at == 0 { vec![] } else { vec![StepId(at)] },
+        service: name_of(name),
+        action: Action::Admit(instance(&format!("{name}.v1.1"))),
+        cause: Cause::Ready,
+    };
+    Plan { steps: services.iter().enumerate().map(step).collect() }
 }
 
 fn failure(message: &str) -> Failure {
@@ -138,8 +177,10 @@ fn the_third_failure_in_a_row_is_a_crash_loop_and_shows_the_first_reason() {
     let _ = desk.apply(None);
     let mut shown = Vec::new();
     for reason in ["the port is taken", "again", "and again"] {
+        let _ = desk.planned(&["a"]);
+        let run = RunId(desk.state.runs_begun);
         let failed = BTreeMap::from([(name_of("a"), failure(reason))]);
-        let _ = desk.step(Input::Executed(Report { failed, ..Report::default() }));
+        let _ = desk.step(Input::Executed { run, report: Report { failed, ..Report::default() } });
         let platform = desk.state.platform.clone().unwrap();
         let trouble = &desk.state.failures[&name_of("a")];
         let catalog = Catalog::default();
@@ -209,9 +250,56 @@ fn what_is_asked_for_during_an_execution_leads_to_one_more_and_settles_once() {
 fn what_failed_before_it_was_asked_for_anew_does_not_count() {
     let mut desk = Desk::new();
     assert_eq!(desk.apply(None), [Effect::Reconcile]);
-    assert_eq!(desk.apply(None), []);
-    assert_eq!(desk.report(&["a"], &["d"]), [Effect::Reconcile]);
+    let _ = desk.planned(&["a", "d"]);
+    assert_eq!(desk.step(Input::Restart { services: names(&["d"]) }), [Effect::Reconcile]);
+    assert_eq!(desk.executed(2, &["a"], &["d"]), []);
+    assert_eq!(desk.planned(&[]), [Effect::Reconcile], "the run ended after the look had begun");
+    assert_eq!(desk.planned(&[]), [Effect::Settled]);
     assert_eq!((desk.pause("d"), desk.held().as_str()), (None, ""));
+}
+
+#[test]
+fn services_that_have_nothing_to_do_with_each_other_do_not_wait_for_each_other() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.step(Input::Changed), [Effect::Reconcile]);
+    let [Effect::Execute { run: slow, .. }] = desk.planned(&["a"])[..] else { panic!() };
+    assert_eq!(desk.step(Input::Changed), [Effect::Reconcile]);
+    assert_eq!(desk.state.busy(), names(&["a"]));
+    let [Effect::Execute { run: quick, .. }] = desk.planned(&["d"])[..] else { panic!() };
+    assert_eq!(desk.state.busy(), names(&["a", "d"]));
+    assert_eq!(desk.executed(quick.0, &["d"], &[]), []);
+    assert_eq!(desk.executed(slow.0, &["a"], &[]), [Effect::Reconcile], "it was left alone meanwhile");
+    assert_eq!(desk.planned(&[]), [Effect::Settled]);
+}
+
+#[test]
+fn a_newer_version_ends_what_is_under_way_for_an_older_one_and_nothing_else() {
+    let mut desk = Desk::new();
+    let _ = desk.step(Input::Changed);
+    let [Effect::Execute { run, .. }] = desk.planned(&["a"])[..] else { panic!() };
+    let _ = desk.step(Input::Changed);
+    assert_eq!(desk.planned(&[]), [], "the same version is still wanted");
+    let _ = desk.step(Input::Changed);
+    assert_eq!(desk.planned_of_version("2", &[]), [Effect::GiveUp(run)]);
+    let _ = desk.step(Input::Changed);
+    assert_eq!(desk.planned_of_version("3", &[]), [], "it was told already");
+    assert_eq!(desk.executed(run.0, &[], &["a"]), [Effect::Reconcile]);
+    assert_eq!(desk.pause("a"), None, "what was given up has not failed");
+}
+
+#[test]
+fn a_version_that_failed_waits_and_another_one_does_not() {
+    let mut desk = Desk::new();
+    let _ = desk.step(Input::Changed);
+    let _ = desk.report(&[], &["a"]);
+    let version = |version: &str| Some(SpecHash(version.to_owned()));
+    assert_eq!(desk.state.waiting(desk.now), BTreeMap::from([(name_of("a"), version("1"))]));
+    assert_eq!(desk.step(Input::Changed), [Effect::Reconcile]);
+    let _ = desk.planned_of_version("2", &["a"]);
+    assert_eq!(desk.state.waiting(desk.now), BTreeMap::new());
+    let _ = desk.executed(desk.state.runs_begun, &[], &["a"]);
+    assert_eq!(desk.state.failures[&name_of("a")].count, 1, "it is the first failure of this version");
+    assert_eq!(desk.state.waiting(desk.now), BTreeMap::from([(name_of("a"), version("2"))]));
 }
 
 #[test]
@@ -378,5 +466,39 @@ proptest! {
         let effects = desk.pass(60);
         prop_assert_eq!(effects, if waits { vec![Effect::Reconcile] } else { vec![] });
         prop_assert_eq!(desk.state.next_retry(), None);
+    }
+
+    #[test]
+    fn no_two_executors_are_ever_at_work_on_one_service(all in prop::collection::vec((0..5_u8, 0..16_u8), 0..80)) {
+        let mut desk = Desk::new();
+        let mut left_alone = None;
+        for (number, services) in all {
+            let chosen = ["a", "b", "c", "d"].into_iter().enumerate();
+            let chosen: Vec<&str> =
+                chosen.filter(|(bit, _)| services >> bit & 1 == 1).map(|(_, name)| name).collect();
+            let busy = desk.state.busy();
+            let running: Vec<RunId> = desk.state.runs.keys().copied().collect();
+            let effects = match (number, &left_alone, running.get(usize::from(services) % running.len().max(1))) {
+                // A look leaves alone what was busy when it began.
+                (0..=1, Some(left_alone), _) => {
+                    let free = |name: &&str| !BTreeSet::contains(left_alone, &name_of(name));
+                    let free: Vec<&str> = chosen.into_iter().filter(free).collect();
+                    desk.planned_of_version(&number.to_string(), &free)
+                }
+                (2, _, Some(run)) => desk.executed(run.0, &[], &chosen),
+                (3, _, _) => desk.step(Input::Restart { services: names(&chosen) }),
+                _ => desk.step(Input::Changed),
+            };
+            for effect in &effects {
+                if let Effect::Execute { plan, .. } = effect {
+                    prop_assert!(plan.services().iter().all(|service| !busy.contains(*service)));
+                }
+            }
+            if effects.contains(&Effect::Reconcile) {
+                left_alone = Some(desk.state.busy());
+            } else if !matches!(desk.state.look, Look::Under | Look::Stale) {
+                left_alone = None;
+            }
+        }
     }
 }

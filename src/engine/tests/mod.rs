@@ -10,6 +10,7 @@ mod deployment;
 mod failing;
 mod mortal;
 mod recovery;
+mod runs;
 mod stage;
 mod succeeding;
 mod traffic;

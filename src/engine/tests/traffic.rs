@@ -151,12 +151,13 @@ impl Journal {
         found.unwrap_or_else(|_| panic!("it never happened; what did: {:#?}", self.events()))
     }
 
-    /// What was begun (`+`), done (`=`) and failed (`!`), in order: `+admit order.v1.1`.
+    /// What was begun (`+`), done (`=`), given up (`~`) and failed (`!`), in order: `+admit order.v1.1`.
     pub fn steps(&self) -> Vec<String> {
         let step = |event: &EventKind| match event {
             EventKind::StepStarted { step, subject, .. } => Some(format!("+{step} {subject}")),
             EventKind::StepFinished { step, subject, .. } => Some(format!("={step} {subject}")),
             EventKind::StepFailed { step, subject, .. } => Some(format!("!{step} {subject}")),
+            EventKind::StepGivenUp { step, subject, .. } => Some(format!("~{step} {subject}")),
             _ => None,
         };
         self.events.borrow().iter().filter_map(step).collect()

@@ -1,0 +1,80 @@
+//! Several things under way at once, and what is newer than something under way.
+
+use std::sync::Arc;
+
+use super::fixtures::{name_of, of_version, platform, service};
+use super::stage::Stage;
+use crate::model::event::EventKind;
+use crate::model::outcome::Outcome;
+use crate::model::platform::ServiceSpec;
+
+/// Asks for these services, and waits until the step has begun, which takes the service's whole start
+/// period.
+async fn begin(stage: &Stage, services: [ServiceSpec; 2], step: &str) -> tokio::task::JoinHandle<Outcome> {
+    let engine = stage.engine.clone();
+    let asked = Arc::new(platform(services));
+    let applied = tokio::spawn(async move { engine.apply(asked, None).await.unwrap() });
+    let begun = |event: &EventKind| match event {
+        EventKind::StepStarted { step: kind, subject, .. } => {
+            (format!("{kind} {subject}") == step).then_some(())
+        }
+        _ => None,
+    };
+    stage.journal.wait(begun).await;
+    applied
+}
+
+#[tokio::test]
+async fn a_service_that_takes_long_to_get_ready_does_not_hold_another_one_up() {
+    let stage = Stage::new();
+    let (order, product) = (service("order", &[]), service("product", &[]));
+    stage.deploy([order.clone(), product.clone()]).await;
+    stage.fake.set_health(&name_of("order"), 503);
+    let order = of_version(order, 2);
+    let slow = begin(&stage, [order.clone(), product.clone()], "await-ready order.v2.1").await;
+    let outcome = stage.apply([order, of_version(product, 2)]).await;
+    assert!(outcome.failed["order"].message.starts_with("order.v2.1 is not ready"), "{outcome:?}");
+    assert_eq!(slow.await.unwrap(), outcome, "both are told how everything ended");
+    stage.journal.assert_order(&[
+        "+await-ready order.v2.1",
+        "=stop+remove product.v1.1",
+        "!await-ready order.v2.1",
+    ]);
+    stage.assert_serving("order.v1.1 product.v2.1").await;
+}
+
+#[tokio::test]
+async fn a_version_that_nobody_wants_any_more_is_given_up_for_the_newer_one() {
+    let stage = Stage::new();
+    let (order, product) = (service("order", &[]), service("product", &[]));
+    stage.deploy([order.clone(), product.clone()]).await;
+    stage.routes.count_anew();
+    stage.fake.set_health(&name_of("order"), 503);
+    let second = [of_version(order.clone(), 2), product.clone()];
+    let given_up = begin(&stage, second, "await-ready order.v2.1").await;
+    stage.fake.set_health(&name_of("order"), 200);
+    // It would have got ready now, were it not for the third one.
+    let outcome = stage.apply([of_version(order, 3), product]).await;
+    assert!(outcome.failed.is_empty(), "{outcome:?}");
+    assert_eq!(given_up.await.unwrap(), outcome);
+    stage.assert_serving("order.v3.1 product.v1.1").await;
+    assert_eq!(stage.fewest("order"), 1);
+}
+
+#[tokio::test]
+async fn what_calls_a_service_that_is_not_ready_yet_waits_for_it() {
+    let stage = Stage::new();
+    stage.fake.set_health(&name_of("product"), 503);
+    let (order, product) = (service("order", &["product"]), service("product", &[]));
+    let gone = service("gone", &[]);
+    let applied = begin(&stage, [product.clone(), gone.clone()], "await-ready product.v1.1").await;
+    let engine = stage.engine.clone();
+    let all = Arc::new(platform([order, product, gone]));
+    let with_order = tokio::spawn(async move { engine.apply(all, None).await.unwrap() });
+    stage.done("admit gone.v1.1").await;
+    stage.fake.set_health(&name_of("product"), 200);
+    let outcome = with_order.await.unwrap();
+    assert!(outcome.failed.is_empty(), "{outcome:?}");
+    assert!(applied.await.unwrap().failed.is_empty());
+    stage.journal.assert_order(&["=admit product.v1.1", "+create+start order.v1.1"]);
+}
