@@ -28,6 +28,7 @@ pub mod manifest;
 pub mod registry;
 pub mod scaffold;
 pub mod store;
+pub mod watch;
 
 pub mod probe;
 

@@ -11,8 +11,8 @@
 //!
 //! It decides nothing about when to build or what to remove, and runs nothing that was built.
 //!
-//! Reading order: [`builder`] (the questions) and [`making`] (what happens), [`sources`], [`digest`]
-//! and [`walk`] (what it is made from), [`changes`] (what a build does to that), [`command`] (shell
+//! Reading order: [`builder`] (the questions) and [`making`] (what happens), [`sources`], [`rules`],
+//! [`digest`] and [`walk`] (what it is made from), [`changes`] (what a build does to that), [`command`] (shell
 //! commands), [`pack`] with [`elf`], [`strip`] and [`archive`], [`context`] with [`dockerfile`] and
 //! [`dockerignore`], [`thin`] with [`layer`] (sending only what changed), [`place`] and [`naming`]
 //! (where things are kept), [`kept`] (what of it may go), [`error`].
@@ -35,6 +35,7 @@ mod making;
 mod naming;
 mod pack;
 mod place;
+mod rules;
 mod sources;
 mod strip;
 mod thin;
@@ -45,3 +46,6 @@ pub use self::changes::{Around, OwnWrites, Snapshot};
 pub use self::error::BuildError;
 pub use self::kept::{Budget, Kept, Role, collect, in_use};
 pub use self::making::{Made, Marked, Way};
+pub use self::rules::is_rule;
+pub use self::sources::Sources;
+pub use self::walk::{Entry, Kind};

@@ -1,7 +1,8 @@
-//! What a service is made from, as one digest: its files, how they are built, and for what.
+//! What a service is made from: which files, and as one digest, with how they are built and for what.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::model::instance::BuildDigest;
 use crate::model::platform::{Build, ServiceSpec};
@@ -12,13 +13,92 @@ use super::dockerignore::DockerIgnore;
 use super::error::BuildError;
 use super::pack;
 use super::place::Place;
-use super::walk::{self, Entry};
+use super::rules::{self, Rules};
+use super::walk::{self, Entry, Kind};
 
 /// Whether images can be built and run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     Present,
     Absent,
+}
+
+/// The files that something is made from, by the ignore files as they are when they are first needed.
+pub struct Sources {
+    folder: PathBuf,
+    rules: Arc<Rules>,
+    /// Counts, whatever the rules say.
+    dockerfile: Option<PathBuf>,
+    /// Never counts.
+    made: Option<PathBuf>,
+}
+
+impl Sources {
+    /// What a service is built from. `root` is the folder of the platform.
+    pub fn of(service: &ServiceSpec, root: &Path) -> Result<Self, BuildError> {
+        Self::of_build(&service.build, &service.folder, root)
+    }
+
+    fn of_build(build: &Build, folder: &Path, root: &Path) -> Result<Self, BuildError> {
+        let (docker, dockerfile) = match build {
+            Build::Dockerfile { file } => (DockerIgnore::read(folder), Some(folder.join(file))),
+            _ => (Ok(DockerIgnore::parse("")), None),
+        };
+        let docker = docker.map_err(|source| BuildError::file("read", folder, source))?;
+        let rules = Arc::new(Rules::new(root, folder, docker));
+        Ok(Self { folder: folder.to_owned(), rules, dockerfile, made: made_by_build(build, folder, root) })
+    }
+
+    /// A folder that services share: all that git does not ignore.
+    pub fn of_folder(folder: &Path, root: &Path) -> Self {
+        let rules = Arc::new(Rules::new(root, folder, DockerIgnore::parse("")));
+        Self { folder: folder.to_owned(), rules, dockerfile: None, made: None }
+    }
+
+    /// The files, links and folders of now.
+    pub fn entries(&self) -> Result<Vec<Entry>, BuildError> {
+        let mut entries = walk::sources(&self.folder, &self.rules)?;
+        entries.retain(|entry| self.made.as_ref() != Some(&self.folder.join(&entry.path)));
+        Ok(entries)
+    }
+
+    /// What tells whether something changed: all of them, and the Dockerfile.
+    pub fn look(&self) -> Result<BTreeMap<PathBuf, Kind>, BuildError> {
+        let entries = self.entries()?.into_iter();
+        let mut look: BTreeMap<_, _> =
+            entries.map(|entry| (self.folder.join(entry.path), entry.kind)).collect();
+        if let Some(file) = &self.dockerfile
+            && let Ok(Some(kind)) = Kind::of(file)
+        {
+            look.insert(file.clone(), kind);
+        }
+        Ok(look)
+    }
+
+    /// The folders in which a source may appear.
+    pub fn folders(&self) -> Result<BTreeSet<PathBuf>, BuildError> {
+        let beside_dockerfile = self.dockerfile.as_deref().and_then(Path::parent);
+        // What the walk enters is no link; this may be one, to anywhere.
+        let beside_dockerfile =
+            beside_dockerfile.filter(|path| matches!(Kind::of(path), Ok(Some(Kind::Folder))));
+        let entries = self.entries()?.into_iter().filter(|entry| entry.kind == Kind::Folder);
+        let inside = entries.map(|entry| self.folder.join(entry.path));
+        Ok(inside.chain([self.folder.clone()]).chain(beside_dockerfile.map(Path::to_owned)).collect())
+    }
+
+    /// Whether a path is, was, or would be one of them, or of the folders that hold them, or decides
+    /// which are.
+    pub fn concern(&self, path: &Path) -> bool {
+        if self.made.as_deref() == Some(path) {
+            return false;
+        }
+        let admitted = || match std::fs::symlink_metadata(path) {
+            Ok(metadata) => self.rules.admit(path, metadata.is_dir()),
+            Err(_) => self.rules.admit(path, false) || self.rules.admit(path, true),
+        };
+        self.dockerfile.as_deref() == Some(path)
+            || path.starts_with(&self.folder) && (rules::is_rule(path) || admitted())
+    }
 }
 
 /// `root` is the folder of the platform; files that builds are known to write themselves are left out.
@@ -59,17 +139,11 @@ pub fn entries(
     engine: Engine,
     written: &BTreeSet<PathBuf>,
 ) -> Result<Vec<Entry>, BuildError> {
-    let ignored = match &service.build {
-        Build::Image { .. } if engine == Engine::Present => return Ok(Vec::new()),
-        Build::Dockerfile { .. } => DockerIgnore::read(&service.folder)
-            .map_err(|source| BuildError::file("read", &service.folder, source))?,
-        _ => DockerIgnore::parse(""),
-    };
-    let made = made_by_build(service, root);
-    let mut entries = walk::sources(root, &service.folder, ignored)?;
-    entries.retain(|entry| {
-        made.as_ref() != Some(&service.folder.join(&entry.path)) && !written.contains(&entry.path)
-    });
+    if matches!(service.build, Build::Image { .. }) && engine == Engine::Present {
+        return Ok(Vec::new());
+    }
+    let mut entries = Sources::of(service, root)?.entries()?;
+    entries.retain(|entry| !written.contains(&entry.path));
     Ok(entries)
 }
 
@@ -91,11 +165,12 @@ fn add_dockerfile(
 }
 
 /// An artifact in the service's own folder is no source of it.
-fn made_by_build(service: &ServiceSpec, root: &Path) -> Option<PathBuf> {
-    match &service.build {
-        Build::Pack { artifact, .. } => {
-            Some(pack::artifact_path(&service.folder, artifact, &Place::new(root)))
-        }
+fn made_by_build(build: &Build, folder: &Path, root: &Path) -> Option<PathBuf> {
+    match build {
+        Build::Pack { artifact, .. } => Some(pack::artifact_path(folder, artifact, &Place::new(root))),
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

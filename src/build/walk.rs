@@ -4,17 +4,13 @@ use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ignore::WalkBuilder;
-use ignore::gitignore::Gitignore;
 
 use super::dockerignore::DockerIgnore;
 use super::error::BuildError;
-
-/// What builds and tools leave behind; never sources, whatever the ignore files say.
-const OUTPUTS: [&str; 5] = [".git", ".msctl", ".venv", "__pycache__", "node_modules"];
-/// Marks a folder that can be made again (the Cache Directory Tagging convention).
-const CACHE_TAG: &str = "CACHEDIR.TAG";
+use super::rules::{self, Rules};
 
 /// One thing found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,34 +36,16 @@ pub struct Fingerprint {
     inode: u64,
 }
 
-/// Everything that a service is built from: what neither git nor Docker ignores. `root` is the
-/// folder of the platform: ignore files count from there on.
-pub fn sources(root: &Path, folder: &Path, ignored: DockerIgnore) -> Result<Vec<Entry>, BuildError> {
-    let outer = outer_ignores(root, folder);
-    let base = folder.to_owned();
+/// Everything in a folder that its rules admit.
+pub fn sources(folder: &Path, rules: &Arc<Rules>) -> Result<Vec<Entry>, BuildError> {
     let mut walk = WalkBuilder::new(folder);
-    walk.standard_filters(false).git_ignore(true).require_git(false);
+    let rules = Arc::clone(rules);
+    walk.standard_filters(false);
     walk.filter_entry(move |entry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        let path = entry.path();
-        let by_git = outer.iter().any(|ignore| ignore.matched(path, is_folder).is_ignore());
-        let is_output = OUTPUTS.iter().any(|name| entry.file_name() == *name);
-        let is_cache = is_folder && path.join(CACHE_TAG).exists();
-        let relative = path.strip_prefix(&base).unwrap_or(path);
-        relative.as_os_str().is_empty()
-            || !(by_git
-                || is_output
-                || is_cache
-                || is_manifest(relative)
-                || skips(&ignored, relative, is_folder))
+        rules.admit_entry(entry.path(), is_folder)
     });
     collect(&walk, folder)
-}
-
-/// What of `service.toml` a build depends on is part of the digest by itself; a changed route or
-/// number of replicas is nothing to build for.
-fn is_manifest(relative: &Path) -> bool {
-    relative == Path::new("service.toml")
 }
 
 /// The build context as Docker sees it: everything that `.dockerignore` does not leave out, and the
@@ -80,20 +58,9 @@ pub fn context(folder: &Path, ignored: DockerIgnore, kept: Vec<PathBuf>) -> Resu
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
         let relative = entry.path().strip_prefix(&base).unwrap_or(entry.path());
         let is_kept = kept.iter().any(|kept| kept.starts_with(relative));
-        relative.as_os_str().is_empty() || is_kept || !skips(&ignored, relative, is_folder)
+        relative.as_os_str().is_empty() || is_kept || !rules::skips(&ignored, relative, is_folder)
     });
     collect(&walk, folder)
-}
-
-/// Folders that something may come back from are read; they are no entry of their own account.
-fn skips(ignored: &DockerIgnore, path: &Path, is_folder: bool) -> bool {
-    if is_folder { ignored.excludes_all_of(path) } else { ignored.excludes(path, false) }
-}
-
-/// The `.gitignore` files of the folders between the platform's and this one.
-fn outer_ignores(root: &Path, folder: &Path) -> Vec<Gitignore> {
-    let above = folder.ancestors().skip(1).take_while(|ancestor| ancestor.starts_with(root));
-    above.map(|ancestor| Gitignore::new(ancestor.join(".gitignore")).0).collect()
 }
 
 fn collect(walk: &WalkBuilder, folder: &Path) -> Result<Vec<Entry>, BuildError> {
@@ -121,24 +88,32 @@ fn collect(walk: &WalkBuilder, folder: &Path) -> Result<Vec<Entry>, BuildError> 
     Ok(entries)
 }
 
-/// Editors replace files while we look; what is gone is no source.
+/// Editors replace files while we look; what is gone is no source, and what is something else by now (a
+/// file that was a folder, a file that was a link) is told of again.
 fn vanished(error: Option<&std::io::Error>) -> bool {
-    error.is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    use std::io::ErrorKind::{InvalidInput, NotADirectory, NotFound};
+    error.is_some_and(|error| matches!(error.kind(), NotFound | NotADirectory | InvalidInput))
 }
 
-/// `None` for what is no content: sockets, pipes, devices. They are not even opened.
 fn entry(path: &Path, relative: PathBuf) -> std::io::Result<Option<Entry>> {
-    let metadata = std::fs::symlink_metadata(path)?;
-    let kind = if metadata.is_symlink() {
-        Kind::Link { target: std::fs::read_link(path)? }
-    } else if metadata.is_dir() {
-        Kind::Folder
-    } else if metadata.is_file() {
-        Kind::File { is_executable: metadata.mode() & 0o100 != 0, fingerprint: fingerprint(&metadata) }
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(Entry { path: relative, kind }))
+    Ok(Kind::of(path)?.map(|kind| Entry { path: relative, kind }))
+}
+
+impl Kind {
+    /// `None` for what is no content: sockets, pipes, devices. They are not even opened.
+    pub fn of(path: &Path) -> std::io::Result<Option<Self>> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok(if metadata.is_symlink() {
+            Some(Self::Link { target: std::fs::read_link(path)? })
+        } else if metadata.is_dir() {
+            Some(Self::Folder)
+        } else if metadata.is_file() {
+            let is_executable = metadata.mode() & 0o100 != 0;
+            Some(Self::File { is_executable, fingerprint: fingerprint(&metadata) })
+        } else {
+            None
+        })
+    }
 }
 
 fn fingerprint(metadata: &Metadata) -> Fingerprint {

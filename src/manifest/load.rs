@@ -27,7 +27,8 @@ pub fn load(manifest: &Path) -> Result<Platform, ManifestError> {
     let shown = manifest.file_name().unwrap_or(MANIFEST_FILE.as_ref()).into();
     let source = Source::read(manifest, shown, &problems).map_err(unreadable)?;
     let file = source.and_then(|source| platform_file::read(&source, &problems));
-    let platform = file.and_then(|file| assemble(root, file, &problems));
+    let place = root.join(manifest.file_name().unwrap_or(MANIFEST_FILE.as_ref()));
+    let platform = file.and_then(|file| assemble(root, place, file, &problems));
     match (problems.into_diagnostics(), platform) {
         (None, Some(platform)) => Ok(platform),
         (found, _) => Err(ManifestError::Invalid(found.unwrap_or_default())),
@@ -39,7 +40,7 @@ fn root_of(manifest: &Path) -> std::io::Result<PathBuf> {
 }
 
 /// `None` where something is wrong that has no stand-in, which was reported.
-fn assemble(root: PathBuf, file: PlatformFile, problems: &Problems) -> Option<Platform> {
+fn assemble(root: PathBuf, manifest: PathBuf, file: PlatformFile, problems: &Problems) -> Option<Platform> {
     let folders = discover(&root, &file.services, problems);
     let expected = folders.len();
     let drafts: Vec<Draft> =
@@ -53,6 +54,8 @@ fn assemble(root: PathBuf, file: PlatformFile, problems: &Problems) -> Option<Pl
         id: PlatformId { name: file.name?, worktree: worktree_of(&root) },
         gateway: GatewaySettings { tls: tls_settings::below(&root, file.gateway.tls), ..file.gateway },
         root,
+        manifest,
+        service_folders: file.services.into_iter().map(|pattern| pattern.value).collect(),
         auth: file.auth,
         configuration: variables::without_places(file.configuration),
         image_aliases: file.image_aliases,

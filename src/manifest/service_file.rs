@@ -17,7 +17,7 @@ use super::values::Value;
 use super::variables::{self, Variables};
 use super::{build_section, routes_section, run_section, syntax, traffic_section};
 
-pub const SERVICE_FILE: &str = "service.toml";
+pub use crate::model::platform::SERVICE_FILE;
 
 /// A service whose place among the others is not checked yet. What those checks look at keeps its
 /// place.

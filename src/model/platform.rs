@@ -11,6 +11,9 @@ use super::quantity::{ByteSize, Cpus, Port};
 use super::route::Route;
 use super::traffic::TrafficPolicy;
 
+/// What makes a folder a service.
+pub const SERVICE_FILE: &str = "service.toml";
+
 /// A whole platform: the manifest `msctl.toml` and every `service.toml` it names.
 ///
 /// Holds what validation promises: no two services share a name, no two routes collide, `calls`
@@ -20,6 +23,11 @@ pub struct Platform {
     pub id: PlatformId,
     /// The folder of `msctl.toml`, canonical.
     pub root: PathBuf,
+    /// The manifest itself.
+    pub manifest: PathBuf,
+    /// `[platform] services`: paths below the root, in which "*" stands for any one name. What they
+    /// lead to is a service once it holds a [`SERVICE_FILE`].
+    pub service_folders: Vec<String>,
     pub gateway: GatewaySettings,
     pub auth: AuthSettings,
     /// What every service gets; a service's own wins.

@@ -61,6 +61,7 @@ const ROOMS: &[Room] = &[
     room("engine", &["plan", "build", "runtime", "probe", "model"],
         "observe, plan, execute; reaches traffic through ports of its own"),
     room("plan", &["model"], "the decision, pure"),
+    room("watch", &["build", "model"], "saved files to services; what a source is, build says"),
     room("build", &["runtime", "model"], "sources to something that a runtime runs"),
 
     // Siblings: none of these imports another.
@@ -102,6 +103,8 @@ const CONFINED: &[Confined] = &[
     Confined { name: "indicatif", places: &["src/ui"], because: "ui is how things look" },
     Confined { name: "comfy_table", places: &["src/ui"], because: "ui is how things look" },
     Confined { name: "handlebars", places: &["src/scaffold"], because: "only scaffolding renders" },
+    Confined { name: "notify", places: &["src/watch/ears.rs"],
+        because: "everything else hears through the trait Ears" },
     Confined { name: "flate2", places: &["src/gateway/gzip.rs", "src/gateway/tests/compressing.rs"],
         because: "only what faces browsers compresses" },
     Confined { name: "println!", places: &[], because: "only ui::Printer writes" },

@@ -3,6 +3,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
@@ -10,13 +11,18 @@ use tempfile::TempDir;
 
 use super::Digester;
 use crate::build::dockerignore::DockerIgnore;
+use crate::build::rules::Rules;
 use crate::build::walk;
 
 fn digest(folder: &Path) -> String {
-    let entries = walk::sources(folder, folder, DockerIgnore::read(folder).unwrap()).unwrap();
+    let entries = sources(folder, folder, DockerIgnore::read(folder).unwrap());
     let mut digester = Digester::new();
     digester.add_files(folder, &entries).unwrap();
     digester.finish().0
+}
+
+fn sources(root: &Path, folder: &Path, ignored: DockerIgnore) -> Vec<walk::Entry> {
+    walk::sources(folder, &Arc::new(Rules::new(root, folder, ignored))).unwrap()
 }
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -79,7 +85,7 @@ fn ignore_files_of_the_platforms_folder_count_and_those_above_do_not() {
     let outside = folder(&[(".gitignore", "*"), ("store/.gitignore", "*.log"), ("store/order/main.py", "1")]);
     let root = outside.path().join("store");
     let paths = || {
-        let entries = walk::sources(&root, &root.join("order"), DockerIgnore::parse("")).unwrap();
+        let entries = sources(&root, &root.join("order"), DockerIgnore::parse(""));
         entries.into_iter().map(|entry| entry.path.display().to_string()).collect::<Vec<_>>()
     };
     assert_eq!(paths(), ["main.py"]);

@@ -20,6 +20,8 @@ pub fn platform(services: impl IntoIterator<Item = ServiceSpec>) -> Platform {
     Platform {
         id: platform_id(),
         root: PathBuf::from("/nowhere"),
+        manifest: PathBuf::from("/nowhere/msctl.toml"),
+        service_folders: vec!["*".to_owned()],
         gateway: GatewaySettings::at("127.0.0.1:0".parse().unwrap()),
         auth: AuthSettings { access_token_ttl: Duration::from_secs(600), issuer: None },
         configuration: BTreeMap::new(),

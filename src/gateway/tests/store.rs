@@ -95,6 +95,8 @@ pub fn platform() -> Platform {
     Platform {
         id: PlatformId { name: "store".parse().unwrap(), worktree: Worktree::from_hex("abcdef").unwrap() },
         root: PathBuf::from("/store"),
+        manifest: PathBuf::from("/store/msctl.toml"),
+        service_folders: vec!["services/*".to_owned()],
         gateway: GatewaySettings::at(SocketAddr::from(([127, 0, 0, 1], 0))),
         auth: AuthSettings { access_token_ttl: Duration::from_secs(900), issuer: None },
         configuration: BTreeMap::new(),
