@@ -32,13 +32,12 @@ pub async fn desire(
 ) -> Wish {
     let mut wish = Wish { desired: Desired::default(), failed: BTreeMap::new() };
     let services = platform.services.values();
-    let digested = services.map(|service| async move { (service, digest(builder, service).await) });
-    for (service, digest) in futures_util::future::join_all(digested).await {
-        match digest {
-            Ok((digest, needs_build)) => {
-                let program = builder.program(service, &digest);
+    let looked = services.map(|service| async move { (service, look(builder, service).await) });
+    for (service, looked) in futures_util::future::join_all(looked).await {
+        match looked {
+            Ok(sources) => {
                 let replicas = scale.get(&service.name).copied().unwrap_or(service.run.replicas);
-                let wanted = wanted(platform, service, program, digest, needs_build, replicas, wiring);
+                let wanted = wanted(platform, service, sources, replicas, wiring);
                 wish.desired.services.insert(service.name.clone(), wanted);
             }
             Err(failure) => {
@@ -49,21 +48,30 @@ pub async fn desire(
     wish
 }
 
-async fn digest(builder: &Builder, service: &ServiceSpec) -> Result<(BuildDigest, bool), Failure> {
+/// What a service is made from, and what of that is made.
+struct Sources {
+    digest: BuildDigest,
+    /// What it would be called, where it is not built yet.
+    program: Program,
+    needs_build: bool,
+}
+
+async fn look(builder: &Builder, service: &ServiceSpec) -> Result<Sources, Failure> {
     let digest = builder.digest(service).await?;
-    let is_built = builder.is_built(service, &digest).await?;
-    Ok((digest, !is_built))
+    let built = builder.built(service, &digest).await?;
+    let needs_build = built.is_none();
+    let program = built.unwrap_or_else(|| builder.program(service, &digest));
+    Ok(Sources { digest, program, needs_build })
 }
 
 fn wanted(
     platform: &Platform,
     service: &ServiceSpec,
-    program: Program,
-    digest: BuildDigest,
-    needs_build: bool,
+    sources: Sources,
     replicas: u16,
     wiring: &dyn Wiring,
 ) -> DesiredService {
+    let Sources { digest, program, needs_build } = sources;
     let mut environment = wiring.environment(platform, service);
     environment.sort();
     let hash = hash(&(&program, &environment, &service.run.limits, &service.run.port, service.database));

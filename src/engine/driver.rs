@@ -2,36 +2,32 @@
 //! obeys. Everything slow (looking, building, starting) happens in tasks that report back as inputs,
 //! so that the loop itself never waits for an engine.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{self, JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::desire::{Wish, desire};
+use super::decision::{Decision, Order, decided, let_go, msctl_failed, preview};
+use super::deployments::{Circumstances, Deployments, Save};
 use super::executor::{Executor, Ground, Report};
+use super::handle::{Command, EngineParts};
 use super::observer::{self, Observer};
-use super::ports::{Announcer, Traffic, Wiring};
+use super::ports::Wiring;
 use super::rest::{Rest, Verdict};
-use super::state::{CRASH_LOOP, Effect, Input, Planned, RunId, State, Wishes};
+use super::state::{CRASH_LOOP, Effect, Input, RunId, State};
 use super::status;
-use crate::build::Builder;
 use crate::model::catalog::EndpointState;
 use crate::model::event::{EventKind, Failure};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
 use crate::model::outcome::Outcome;
-use crate::model::platform::Platform;
 use crate::model::status::{ServiceState, ServiceStatus};
-use crate::plan::{Leaving, Plan, Policy, plan};
-use crate::runtime::{Runtime, RuntimeError};
-
-/// How many commands may wait for the loop. Each caller waits for its answer, so few ever do.
-const COMMAND_QUEUE: usize = 64;
+use crate::plan::Plan;
+use crate::runtime::RuntimeError;
 
 /// How often a stop looks whether something has come up after all.
 const STOP_ROUNDS: usize = 3;
@@ -42,138 +38,7 @@ const REST_LIMIT: Duration = Duration::from_secs(10);
 /// How long the loop rests at most; whatever falls due with time is noticed then at the latest.
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
-/// What an engine is made of.
-pub struct EngineParts {
-    pub runtime: Arc<dyn Runtime>,
-    pub traffic: Arc<dyn Traffic>,
-    pub wiring: Arc<dyn Wiring>,
-    pub announcer: Arc<dyn Announcer>,
-    /// Where the output of failed instances is kept.
-    pub failure_logs: PathBuf,
-}
-
-/// The handle by which the rest of the platform talks to the loop. When the last one is dropped,
-/// the loop ends and leaves everything running.
-#[derive(Clone)]
-pub struct Engine {
-    commands: mpsc::Sender<Command>,
-}
-
-/// The loop is gone: the platform is shutting down.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the platform is stopping")]
-pub struct Stopping;
-
-enum Command {
-    Change {
-        input: Input,
-        done: oneshot::Sender<Outcome>,
-    },
-    Status {
-        reply: oneshot::Sender<Vec<ServiceStatus>>,
-    },
-    Plan {
-        platform: Arc<Platform>,
-        only: Option<BTreeSet<ServiceName>>,
-        reply: oneshot::Sender<Result<Plan, Failure>>,
-    },
-    Stop {
-        reply: oneshot::Sender<Report>,
-    },
-    Rest {
-        reply: oneshot::Sender<Rest>,
-    },
-}
-
-impl Engine {
-    #[must_use]
-    pub fn start(parts: EngineParts) -> Self {
-        let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
-        tokio::spawn(Driver::new(parts).run(receiver));
-        Self { commands }
-    }
-
-    /// Makes what runs follow `platform`; returns once that is done or has failed.
-    ///
-    /// # Errors
-    /// [`Stopping`] when the loop has ended.
-    pub async fn apply(
-        &self,
-        platform: Arc<Platform>,
-        only: Option<BTreeSet<ServiceName>>,
-    ) -> Result<Outcome, Stopping> {
-        self.change(Input::Apply { platform, only }).await
-    }
-
-    /// # Errors
-    /// [`Stopping`] when the loop has ended.
-    pub async fn scale(&self, replicas: BTreeMap<ServiceName, u16>) -> Result<Outcome, Stopping> {
-        self.change(Input::Scale { replicas }).await
-    }
-
-    /// Replaces the instances of these services by new ones, without a gap.
-    ///
-    /// # Errors
-    /// [`Stopping`] when the loop has ended.
-    pub async fn restart(&self, services: BTreeSet<ServiceName>) -> Result<Outcome, Stopping> {
-        self.change(Input::Restart { services }).await
-    }
-
-    /// # Errors
-    /// [`Stopping`] when the loop has ended.
-    pub async fn status(&self) -> Result<Vec<ServiceStatus>, Stopping> {
-        self.ask(|reply| Command::Status { reply }).await
-    }
-
-    /// What applying `platform` would do now.
-    ///
-    /// # Errors
-    /// [`Stopping`] when the loop has ended; a [`Failure`] when the runtime cannot be looked at.
-    pub async fn plan(
-        &self,
-        platform: Arc<Platform>,
-        only: Option<BTreeSet<ServiceName>>,
-    ) -> Result<Result<Plan, Failure>, Stopping> {
-        self.ask(|reply| Command::Plan { platform, only, reply }).await
-    }
-
-    /// Goes on where another process has stopped; returns as [`Self::apply`] does.
-    ///
-    /// # Errors
-    /// [`Stopping`] when the loop has ended.
-    pub async fn succeed(&self, platform: Arc<Platform>, wishes: Wishes) -> Result<Outcome, Stopping> {
-        self.change(Input::Succeed { platform, wishes }).await
-    }
-
-    /// Does nothing from then on until it is known whether another process takes over. What is under
-    /// way may finish first, if that does not take long.
-    ///
-    /// # Errors
-    /// [`Stopping`] when the loop has ended.
-    pub async fn rest(&self) -> Result<Rest, Stopping> {
-        self.ask(|reply| Command::Rest { reply }).await
-    }
-
-    /// Abandons whatever is going on, lets go of every instance, and ends the loop.
-    ///
-    /// # Errors
-    /// [`Stopping`] when somebody else has asked for that already.
-    pub async fn stop(&self) -> Result<Report, Stopping> {
-        self.ask(|reply| Command::Stop { reply }).await
-    }
-
-    async fn change(&self, input: Input) -> Result<Outcome, Stopping> {
-        self.ask(|done| Command::Change { input, done }).await
-    }
-
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Stopping> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| Stopping)?;
-        answer.await.map_err(|_| Stopping)
-    }
-}
-
-struct Driver {
+pub(super) struct Driver {
     state: State,
     observer: Arc<Observer>,
     executor: Arc<Executor>,
@@ -187,10 +52,11 @@ struct Driver {
     ground: Arc<Ground>,
     waiting: Vec<oneshot::Sender<Outcome>>,
     busy_since: Instant,
+    deployments: Deployments,
 }
 
 impl Driver {
-    fn new(parts: EngineParts) -> Self {
+    pub(super) fn new(parts: EngineParts) -> Self {
         let wiring = Arc::clone(&parts.wiring);
         let executor = Executor::from(parts);
         Self {
@@ -204,10 +70,11 @@ impl Driver {
             ground: Arc::default(),
             waiting: Vec::new(),
             busy_since: Instant::now(),
+            deployments: Deployments::default(),
         }
     }
 
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let (tell, mut looks) = mpsc::channel(1);
         tokio::spawn(observer::watch(Arc::clone(&self.observer), tell));
         loop {
@@ -221,6 +88,13 @@ impl Driver {
                         // A restart is of what exists, as far as anybody has seen.
                         self.state.learn(&self.observer.latest());
                         input
+                    }
+                    Some(Command::Saved(saves)) => self.saved(saves),
+                    Some(Command::Edited(platform)) => {
+                        if let Some(before) = &self.state.platform {
+                            self.deployments.edited(before, &platform);
+                        }
+                        Input::Edited(platform)
                     }
                     Some(Command::Status { reply }) => {
                         let _ = reply.send(self.status());
@@ -288,9 +162,23 @@ impl Driver {
         }
     }
 
+    fn saved(&mut self, saves: BTreeMap<ServiceName, Save>) -> Input {
+        for (service, save) in saves {
+            for path in &save.paths {
+                self.executor.saved(&service, path, save.detected);
+            }
+            self.deployments.saved(service, save);
+        }
+        Input::Changed
+    }
+
     fn decided(&mut self, decided: Result<Decision, Failure>) -> Input {
         match decided {
             Ok(Decision { planned, ground }) => {
+                // What was decided from is out of date otherwise, and will be looked at anew.
+                if !self.state.is_stale() {
+                    self.announce_all(|deployments, state| deployments.decided(&ground.plan, &state.busy()));
+                }
                 self.ground = Arc::new(ground);
                 Input::Planned(planned)
             }
@@ -307,6 +195,9 @@ impl Driver {
             // A bug, which must not stop the loop.
             Err(error) => Report::of_all(self.state.services_of(run), &msctl_failed(&error)),
         };
+        for service in report.at_their_end() {
+            self.deployments.ended(service);
+        }
         Some(Input::Executed { run, report })
     }
 
@@ -356,7 +247,19 @@ impl Driver {
         }));
     }
 
+    fn announce_all(&mut self, what: impl FnOnce(&mut Deployments, &State) -> Vec<EventKind>) {
+        for event in what(&mut self.deployments, &self.state) {
+            self.executor.announcer.announce(event);
+        }
+    }
+
     fn start_run(&mut self, run: RunId, plan: Plan) {
+        let ground = Arc::clone(&self.ground);
+        self.announce_all(|deployments, state| {
+            let now = (SystemTime::now(), std::time::Instant::now());
+            let around = Circumstances { desired: &ground.desired, failing: state.failing(), now };
+            deployments.begin(&plan, &ground.plan, &around)
+        });
         let (executor, ground) = (Arc::clone(&self.executor), Arc::clone(&self.ground));
         let given_up = CancellationToken::new();
         let heard = given_up.clone();
@@ -452,111 +355,3 @@ impl Driver {
     }
 }
 
-/// What a look has led to, with the ground for carrying it out.
-#[derive(Default)]
-struct Decision {
-    planned: Planned,
-    ground: Ground,
-}
-
-/// The end of the look under way; never, while there is none. Dropping the wait loses nothing: the task
-/// goes on and keeps its result.
-async fn decided(looking: &mut Option<JoinHandle<Result<Decision, Failure>>>) -> Result<Decision, Failure> {
-    let Some(task) = looking else { return std::future::pending().await };
-    let ended = task.await;
-    *looking = None;
-    // Aborting takes the handle away first, so this is a panic: a bug, which must not stop the loop.
-    ended.unwrap_or_else(|error| Err(msctl_failed(&error)))
-}
-
-fn msctl_failed(error: &JoinError) -> Failure {
-    Failure { message: format!("msctl itself failed: {error}"), ..Failure::default() }
-}
-
-/// Withdraws, drains, stops and removes every instance of the platform.
-///
-/// # Errors
-/// When the runtime could not be looked at.
-pub async fn let_go(executor: &Executor, platform: Option<&Platform>) -> Result<Report, Failure> {
-    let observed = executor.observer.refresh().await?;
-    let grace =
-        platform.into_iter().flat_map(|platform| platform.services.values()).map(|s| s.run.stop_grace).max();
-    let leaving = Leaving { grace: grace.unwrap_or(Leaving::default().grace), ..Leaving::default() };
-    let policy = Policy { leaving, ..Policy::default() };
-    let nothing = Ground::default();
-    let plan = plan(&nothing.desired, &observed, &executor.traffic.catalog(), &policy);
-    Ok(executor.execute(&plan, &nothing, &CancellationToken::new()).await)
-}
-
-/// What applying `platform` would do, decided as the loop would decide it and not done.
-///
-/// # Errors
-/// When the runtime could not be looked at.
-pub async fn preview(
-    executor: &Executor,
-    mut state: State,
-    platform: Arc<Platform>,
-    only: Option<BTreeSet<ServiceName>>,
-) -> Result<Plan, Failure> {
-    let _effects = state.step(Input::Apply { platform, only }, Instant::now());
-    let Some(mut order) = Order::from_state(&state) else {
-        return Ok(Plan::default());
-    };
-    let builder = executor.builder(&order.platform);
-    Ok(order.plan(executor, &builder).await?.0)
-}
-
-/// All that one reconcile works from.
-struct Order {
-    platform: Arc<Platform>,
-    scale: BTreeMap<ServiceName, u16>,
-    policy: Policy,
-}
-
-impl Order {
-    /// `None` as long as nobody has asked for anything.
-    fn from_state(state: &State) -> Option<Self> {
-        let policy = Policy {
-            held: state.held(),
-            busy: state.busy(),
-            waiting: state.waiting(Instant::now()),
-            last_generation: state.last_generation.clone(),
-            restart_through: state.restart_through.clone(),
-            leaving: Leaving::default(),
-        };
-        Some(Self { platform: state.platform.clone()?, scale: state.scale.clone(), policy })
-    }
-
-    async fn decide(mut self, executor: &Executor, wiring: &dyn Wiring) -> Result<Decision, Failure> {
-        if let Err(message) = wiring.prepare(&self.platform).await {
-            let failure = Failure { message, ..Failure::default() };
-            let failed = self.platform.services.keys().map(|service| (service.clone(), failure.clone()));
-            let planned = Planned { failed: failed.collect(), ..Planned::default() };
-            return Ok(Decision { planned, ground: Ground::default() });
-        }
-        let builder = executor.builder(&self.platform);
-        let (plan, wish) = self.plan(executor, &builder).await?;
-        executor.announcer.announce(EventKind::Planned {
-            steps: plan.steps.len(),
-            services: plan.services().into_iter().map(ToString::to_string).collect(),
-        });
-        let wanted = wish.desired.services.iter();
-        let versions = wanted.map(|(name, service)| (name.clone(), service.hash.clone())).collect();
-        let planned = Planned { plan, versions, failed: wish.failed };
-        let ground = Ground { platform: Some((self.platform, builder)), desired: wish.desired };
-        Ok(Decision { planned, ground })
-    }
-
-    /// Looks and decides, without doing anything.
-    async fn plan(&mut self, executor: &Executor, builder: &Builder) -> Result<(Plan, Wish), Failure> {
-        let wish = desire(&self.platform, &self.scale, builder, executor.wiring.as_ref()).await;
-        let observed = executor.observer.refresh().await?;
-        self.policy.held.extend(wish.failed.keys().cloned());
-        for seen in &observed.instances {
-            let last =
-                self.policy.last_generation.entry(seen.name.service.clone()).or_insert(seen.name.generation);
-            *last = (*last).max(seen.name.generation);
-        }
-        Ok((plan(&wish.desired, &observed, &executor.traffic.catalog(), &self.policy), wish))
-    }
-}

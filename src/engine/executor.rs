@@ -2,20 +2,21 @@
 //! nothing; what a step means is written in the plan, and what a failure means in [`super::state`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::Arrivals;
 use super::desire;
-use super::driver::EngineParts;
+use super::handle::EngineParts;
 use super::observer::{Observer, find};
 use super::ports::{Announcer, Traffic, Wiring};
 use super::probe;
+use super::workshop::{Piece, Workshop};
 use crate::build::Builder;
 use crate::model::desired::{Desired, DesiredService};
 use crate::model::event::{EventKind, Failure, StepKind};
@@ -33,9 +34,6 @@ const EXCERPT_LINES: usize = 20;
 /// How many lines of a failed instance's output are kept in the file.
 const KEPT_LINES: usize = 10_000;
 
-/// Builds are bound by processors and by the builders' own locks: two at a time.
-const PARALLEL_BUILDS: usize = 2;
-
 pub struct Executor {
     pub runtime: Arc<dyn Runtime>,
     pub observer: Arc<Observer>,
@@ -45,15 +43,15 @@ pub struct Executor {
     /// Where the whole output of failed instances goes.
     pub failure_logs: PathBuf,
     /// Shared by all plans.
-    builds: Semaphore,
+    workshop: Workshop,
 }
 
 impl From<EngineParts> for Executor {
     fn from(parts: EngineParts) -> Self {
         let EngineParts { runtime, traffic, wiring, announcer, failure_logs } = parts;
         let observer = Arc::new(Observer::new(Arc::clone(&runtime)));
-        let builds = Semaphore::new(PARALLEL_BUILDS);
-        Self { runtime, observer, traffic, wiring, announcer, failure_logs, builds }
+        let workshop = Workshop::default();
+        Self { runtime, observer, traffic, wiring, announcer, failure_logs, workshop }
     }
 }
 
@@ -64,6 +62,8 @@ pub struct Report {
     pub failed: BTreeMap<ServiceName, Failure>,
     /// Services all of whose steps succeeded.
     pub succeeded: BTreeSet<ServiceName>,
+    /// Those of them that were only built: the next plan says what comes of it.
+    pub built: BTreeSet<ServiceName>,
     /// Services of which a step was given up.
     pub given_up: BTreeSet<ServiceName>,
     /// Why the runtime could not even be looked at.
@@ -76,6 +76,8 @@ pub struct Ground {
     /// The platform and its builder; `None` where nothing is started any more.
     pub platform: Option<(Arc<Platform>, Builder)>,
     pub desired: Desired,
+    /// All that has to be done, of which builds come first.
+    pub plan: Plan,
 }
 
 /// Why a step did not come to its end.
@@ -100,8 +102,12 @@ impl Executor {
     /// The builder for a platform as its manifest stands now.
     #[must_use]
     pub fn builder(&self, platform: &Platform) -> Builder {
-        let runtime = Arc::clone(&self.runtime);
-        Builder::new(platform.id.clone(), platform.root.clone(), platform.image_aliases.clone(), runtime)
+        self.workshop.builder(platform, &self.runtime)
+    }
+
+    /// A file of a service was saved at this time.
+    pub fn saved(&self, service: &ServiceName, path: &Path, at: Instant) {
+        self.workshop.saved(service, path, at);
     }
 
     /// Carries out a plan to its end. Once `given_up` is cancelled, what nothing depends on yet is broken
@@ -112,6 +118,7 @@ impl Executor {
         let mut stuck: BTreeMap<StepId, ServiceName> = BTreeMap::new();
         let mut report = Report::default();
         let mut running = FuturesUnordered::new();
+        let mut arrivals = Arrivals::of(plan);
         loop {
             for step in std::mem::take(&mut waiting) {
                 if let Some(culprit) = step.after.iter().find_map(|id| stuck.get(id)) {
@@ -126,6 +133,7 @@ impl Executor {
             match running.next().await {
                 Some((step, Ok(()))) => {
                     done.insert(step.id);
+                    arrivals.note(step).into_iter().for_each(|event| self.announcer.announce(event));
                 }
                 Some((step, Err(unfinished))) => {
                     stuck.insert(step.id, step.service.clone());
@@ -138,6 +146,8 @@ impl Executor {
             !report.failed.contains_key(**service) && !report.given_up.contains(**service)
         };
         report.succeeded = plan.services().iter().filter(ended).map(|service| (*service).clone()).collect();
+        let built = plan.steps.iter().filter(|step| step.action == Action::Build).map(|step| &step.service);
+        report.built = built.filter(|service| report.succeeded.contains(*service)).cloned().collect();
         report
     }
 
@@ -206,12 +216,20 @@ impl Executor {
     }
 
     async fn build(&self, builder: &Builder, service: &DesiredService) -> Result<(), Failure> {
-        let _permit = self.builds.acquire().await;
         let name = service.spec.name.to_string();
         let output = |line: &str| {
             self.announcer.announce(EventKind::BuildOutput { service: name.clone(), line: line.to_owned() });
         };
-        Ok(builder.build(&service.spec, &service.digest, &output).await?)
+        let Piece { made, own_writes } = self.workshop.make(builder, service, &output).await?;
+        self.announcer.announce(EventKind::Built {
+            service: name.clone(),
+            built_in: made.built_in,
+            shipped_in: made.shipped_in,
+        });
+        if !own_writes.is_empty() {
+            self.announcer.announce(own_writes_noticed(name, &own_writes));
+        }
+        Ok(())
     }
 
     async fn await_ready(&self, service: &DesiredService, instance: &InstanceName) -> Result<(), Failure> {
@@ -283,6 +301,16 @@ impl Executor {
     }
 }
 
+/// A build that writes into its own sources would be a reason for the next one.
+fn own_writes_noticed(service: String, paths: &BTreeSet<PathBuf>) -> EventKind {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    EventKind::Noticed {
+        message: format!("building {service} writes into its own sources: {}; that is left out", paths.join(", ")),
+        service: Some(service),
+        hint: Some("list it in .gitignore".to_owned()),
+    }
+}
+
 fn stopped_before_ready(
     instance: &InstanceName,
     state: Option<InstanceState>,
@@ -316,6 +344,12 @@ impl Report {
     pub fn of_all(services: BTreeSet<ServiceName>, failure: &Failure) -> Self {
         let failed = services.into_iter().map(|service| (service, failure.clone()));
         Self { failed: failed.collect(), ..Self::default() }
+    }
+
+    /// The services with which this plan is done, well or not.
+    pub fn at_their_end(&self) -> impl Iterator<Item = &ServiceName> {
+        let succeeded = self.succeeded.iter().filter(|service| !self.built.contains(*service));
+        succeeded.chain(self.failed.keys())
     }
 
     fn note(&mut self, service: &ServiceName, unfinished: Unfinished) {

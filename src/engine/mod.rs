@@ -1,9 +1,12 @@
 //! The control loop: observe → plan → execute, again whenever something may have changed.
 //!
 //! - [`state`] decides, purely, what an input means: reconcile now, later, or forget an instance.
-//! - [`driver`] selects over everything that can happen and obeys.
+//! - [`driver`] selects over everything that can happen and obeys; [`handle`] is how it is reached.
+//! - [`decision`] looks and plans, for it.
 //! - [`desire`] turns the manifest into what planning compares (digests, hashes).
-//! - [`executor`] walks a plan in parallel and decides nothing.
+//! - [`deployments`] says of a plan which deployments begin with it, and why.
+//! - [`executor`] walks a plan in parallel and decides nothing; [`workshop`] is where it builds, [`arrivals`]
+//!   knows when a generation has taken over.
 //! - [`status`] is what `ps` shows of all that.
 //! - [`rest`] holds it still while another process takes over.
 //! - [`observer`] keeps the latest snapshot; [`probe`] asks an instance whether it is ready.
@@ -11,17 +14,24 @@
 //! The engine reaches instances through [`crate::runtime::Runtime`] and requests through the ports
 //! in [`ports`]. It names neither an HTTP server nor a container engine.
 
+mod arrivals;
+mod deployments;
+mod decision;
 pub mod desire;
-pub mod driver;
+mod driver;
 pub mod executor;
+mod handle;
 pub mod observer;
 pub mod ports;
 pub mod probe;
 pub mod rest;
 pub mod state;
 pub mod status;
+mod workshop;
 
-pub use driver::{Engine, EngineParts, Stopping, let_go, preview};
+pub use decision::{let_go, preview};
+pub use deployments::Save;
+pub use handle::{Engine, EngineParts, Stopping};
 pub use rest::Rest;
 pub use state::Wishes;
 

@@ -59,6 +59,8 @@ pub enum Input {
     Unseen(Failure),
     /// Something that services are made from may have changed.
     Changed,
+    /// The manifest is another one. What was asked for is what counts, as it is there now.
+    Edited(Arc<Platform>),
     /// What [`Effect::Reconcile`] has led to.
     Planned(Planned),
     /// What [`Effect::Execute`] has led to.
@@ -213,6 +215,7 @@ impl State {
             }
             Input::Observed { observed, catalog } => self.look(&observed, &catalog, now),
             Input::Changed => self.reconcile_soon(),
+            Input::Edited(platform) => self.follow(platform),
             Input::Planned(planned) => self.carry_out(planned, now),
             Input::Executed { run, report } => self.finish(run, report, now),
             Input::Blind(failure) => {
@@ -278,6 +281,18 @@ impl State {
         })
     }
 
+    /// The services that have failed and are tried again.
+    #[must_use]
+    pub fn failing(&self) -> BTreeSet<ServiceName> {
+        self.failures.keys().cloned().collect()
+    }
+
+    /// Whether what the look under way works from is out of date already.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.look == Look::Stale
+    }
+
     #[must_use]
     pub fn is_executing(&self) -> bool {
         self.look != Look::None || !self.runs.is_empty()
@@ -299,6 +314,11 @@ impl State {
             (true, None, _) | (_, _, None) => None,
             (false, _, asked) => asked,
         };
+        self.failures.clear();
+        self.follow(platform)
+    }
+
+    fn follow(&mut self, platform: Arc<Platform>) -> Vec<Effect> {
         // A wish lasts until the manifest says something new about the same service.
         let before = self.platform.as_deref();
         self.scale.retain(|service, _| {
@@ -306,7 +326,6 @@ impl State {
             let now = replicas(&platform);
             now.is_some() && before.is_none_or(|before| replicas(before) == now)
         });
-        self.failures.clear();
         self.platform = Some(platform);
         self.reconcile_soon()
     }
@@ -473,9 +492,9 @@ impl State {
 
     fn finish(&mut self, id: RunId, report: Report, now: Instant) -> Vec<Effect> {
         let Some(run) = self.runs.remove(&id) else { return Vec::new() };
-        for service in report.succeeded {
+        for service in report.succeeded.difference(&report.built) {
             // Kept: a service that dies soon after getting ready is still failing in a row.
-            self.serving_since.insert(service, now);
+            self.serving_since.insert(service.clone(), now);
         }
         if !run.is_superseded && !run.is_given_up {
             for (service, failure) in report.failed {
@@ -484,7 +503,8 @@ impl State {
             }
         }
         // A look that is under way leaves alone what was being worked on when it began.
-        if run.was_passed_over || run.is_superseded || self.look != Look::None {
+        let has_built = !report.built.is_empty();
+        if has_built || run.was_passed_over || run.is_superseded || self.look != Look::None {
             return self.reconcile_soon();
         }
         self.settled().into_iter().collect()

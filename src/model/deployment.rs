@@ -122,6 +122,8 @@ pub enum Outcome {
     Failed {
         failure: Failure,
     },
+    /// What was built is what runs already; so nothing came of it.
+    Unchanged,
     /// A later generation took its place, whether or not it had taken requests by then.
     Superseded {
         by: u32,
@@ -264,6 +266,7 @@ impl fmt::Display for Outcome {
             Self::Interrupted => f.write_str("interrupted"),
             Self::Live => f.write_str("live"),
             Self::Failed { failure } => write!(f, "failed: {}", failure.message),
+            Self::Unchanged => f.write_str("nothing new"),
             Self::Superseded { by } => write!(f, "superseded by v{by}"),
             Self::RolledBack { to } => write!(f, "rolled back to v{to}"),
             Self::Stopped => f.write_str("stopped"),

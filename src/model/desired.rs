@@ -18,7 +18,8 @@ pub struct Desired {
 pub struct DesiredService {
     pub spec: ServiceSpec,
     pub digest: BuildDigest,
-    /// Whether what `digest` names has to be built first.
+    /// Whether what `digest` names has to be built first. Until then nobody knows whether it differs from
+    /// what runs: `program` and `hash` go by the sources.
     pub needs_build: bool,
     pub program: Program,
     /// Variables that are part of the hash, sorted by name.

@@ -79,6 +79,28 @@ pub enum EventKind {
         service: String,
         line: String,
     },
+    /// A build came to its end. Its parts end one after the other, the second one now.
+    Built {
+        service: String,
+        /// Until everything was compiled and collected.
+        built_in: Duration,
+        /// From there until it was where it runs.
+        shipped_in: Duration,
+    },
+    /// Something that people should know, and that hinders nothing.
+    Noticed {
+        /// Whom it is about; `None` where it is about the platform.
+        service: Option<String>,
+        message: String,
+        hint: Option<String>,
+    },
+    /// The manifest cannot be followed as it is; the last good one still counts.
+    ManifestRefused {
+        message: String,
+        hint: Option<String>,
+    },
+    /// The manifest is good again.
+    ManifestFollowed,
     /// An instance stopped by itself.
     InstanceExited {
         service: String,
@@ -176,8 +198,12 @@ impl EventKind {
             | Self::DeploymentReached { service, .. }
             | Self::DeploymentEnded { service, .. }
             | Self::BuildOutput { service, .. }
+            | Self::Built { service, .. }
             | Self::InstanceExited { service, .. } => vec![service],
+            Self::Noticed { service, .. } => service.iter().map(String::as_str).collect(),
             Self::GatewayListening { .. }
+            | Self::ManifestRefused { .. }
+            | Self::ManifestFollowed
             | Self::EngineLost { .. }
             | Self::EngineBack
             | Self::Replaced

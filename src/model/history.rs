@@ -58,6 +58,9 @@ impl History {
             EventKind::StepFailed { service, step, failure, .. } => {
                 self.on(service, |track| track.failed(*step, kind.instance().as_ref(), failure, at))
             }
+            EventKind::Built { service, shipped_in, .. } => {
+                self.on(service, |track| track.built(at.checked_sub(*shipped_in).unwrap_or(at), at))
+            }
             EventKind::InstanceExited { service, .. } => {
                 self.on(service, |track| kind.instance().iter().for_each(|instance| track.lost(instance)))
             }
@@ -68,6 +71,9 @@ impl History {
             // The newer one that it was given up for tells that it is superseded.
             | EventKind::StepGivenUp { .. }
             | EventKind::BuildOutput { .. }
+            | EventKind::Noticed { .. }
+            | EventKind::ManifestRefused { .. }
+            | EventKind::ManifestFollowed
             | EventKind::EngineLost { .. }
             | EventKind::EngineBack
             | EventKind::Replaced

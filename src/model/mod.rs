@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod cookie;
 pub mod deployment;
 pub mod desired;
+pub mod difference;
 pub mod event;
 pub mod exit;
 pub mod explanation;

@@ -1,5 +1,6 @@
 //! A plan and its steps.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -80,6 +81,22 @@ impl Plan {
             }
         }
         services
+    }
+
+    /// Without what comes after a build: what that makes, and so whether anything has to be replaced by it,
+    /// is known only then.
+    #[must_use]
+    pub fn until_built(self) -> Self {
+        let mut unknown: BTreeSet<StepId> = BTreeSet::new();
+        let mut steps = self.steps;
+        steps.retain(|step| {
+            let comes_after = step.after.iter().any(|id| unknown.contains(id));
+            if comes_after || step.action == Action::Build {
+                unknown.insert(step.id);
+            }
+            !comes_after
+        });
+        Self { steps }
     }
 
     /// The parts that have nothing to do with each other, in the order of their first steps: no step

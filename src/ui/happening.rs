@@ -46,6 +46,12 @@ fn told(kind: &EventKind) -> (&str, String) {
         EventKind::DeploymentEnded { service, generation, outcome } => {
             (service, format!("v{generation} {outcome}"))
         }
+        EventKind::Built { service, built_in, shipped_in } => {
+            (service, format!("built in {}, shipped in {}", duration(*built_in), duration(*shipped_in)))
+        }
+        EventKind::Noticed { service, message, .. } => {
+            (service.as_deref().unwrap_or("platform"), message.clone())
+        }
         EventKind::EngineLost { reason } => ("engine", format!("went away: {reason}")),
         EventKind::EngineBack => ("engine", "answers again".to_owned()),
         of_platform => ("platform", told_of_platform(of_platform)),
@@ -74,6 +80,8 @@ fn told_of_platform(kind: &EventKind) -> String {
             let failed = failed.join(", ");
             format!("settled in {}: {} ready; failed: {failed}", duration(*took), ready.len())
         }
+        EventKind::ManifestRefused { message, .. } => format!("the manifest cannot be followed: {message}"),
+        EventKind::ManifestFollowed => "the manifest is good again".to_owned(),
         EventKind::Replaced => "goes on in another process".to_owned(),
         EventKind::Stopping => "stopping".to_owned(),
         _ => "something that this msctl does not know".to_owned(),

@@ -8,7 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::printer::{Printer, Style};
 use super::text::{duration, escape_control};
+use super::waterfall::waterfall;
+use crate::model::deployment::{Beginning, Cause, Deployment, Outcome};
 use crate::model::event::{Event, EventKind, Failure, StepKind};
+use crate::model::history::History;
 
 /// How often a moving line moves.
 const TICK: Duration = Duration::from_millis(100);
@@ -27,15 +30,24 @@ pub struct Progress<'a> {
     lines: BTreeMap<String, ProgressBar>,
     /// When the first step about each subject began.
     begun: BTreeMap<String, Instant>,
+    /// What becomes of deployments while it is watched.
+    history: History,
 }
 
 impl<'a> Progress<'a> {
     #[must_use]
     pub fn new(printer: &'a Printer, build_output: BuildOutput) -> Self {
-        Self { printer, build_output, lines: BTreeMap::new(), begun: BTreeMap::new() }
+        Self {
+            printer,
+            build_output,
+            lines: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            history: History::default(),
+        }
     }
 
     pub fn show(&mut self, event: &Event) {
+        let deployments = self.history.step(event);
         match &event.kind {
             EventKind::StepStarted { service, step, subject } => self.step_started(service, *step, subject),
             EventKind::StepFinished { service, step, subject, .. } => {
@@ -51,6 +63,16 @@ impl<'a> Progress<'a> {
                     restart_in.map(|pause| format!("; again in {}", duration(pause))).unwrap_or_default();
                 self.note(Style::Bad, &format!("{instance} {state}{next}"));
             }
+            EventKind::DeploymentEnded { outcome: Outcome::Live, .. } => {
+                deployments.iter().for_each(|deployment| self.deployed(deployment));
+            }
+            EventKind::DeploymentBegun(beginning) => self.deployment_begun(beginning),
+            EventKind::Noticed { message, hint, .. } => self.notice(Style::Plain, message, hint.as_deref()),
+            EventKind::ManifestRefused { message, hint } => {
+                self.notice(Style::Bad, message, hint.as_deref());
+                self.note(Style::Dim, "the platform goes on by the last good manifest");
+            }
+            EventKind::ManifestFollowed => self.note(Style::Good, "the manifest is good again"),
             EventKind::EngineLost { reason } => {
                 self.note(Style::Bad, &format!("the engine went away: {reason}"))
             }
@@ -59,12 +81,34 @@ impl<'a> Progress<'a> {
             EventKind::GatewayListening { .. }
             | EventKind::Asked { .. }
             | EventKind::Planned { .. }
-            | EventKind::DeploymentBegun(_)
+            | EventKind::Built { .. }
             | EventKind::DeploymentReached { .. }
             | EventKind::DeploymentEnded { .. }
             | EventKind::Settled { .. }
             | EventKind::Replaced
             | EventKind::Unknown => {}
+        }
+    }
+
+    fn notice(&self, style: Style, message: &str, hint: Option<&str>) {
+        self.note(style, &escape_control(message));
+        if let Some(hint) = hint {
+            self.note(Style::Plain, &format!("    hint: {hint}"));
+        }
+    }
+
+    /// Why something is deployed is worth a line where nobody has just asked for it.
+    fn deployment_begun(&mut self, beginning: &Beginning) {
+        let Beginning { service, cause, .. } = beginning;
+        if matches!(cause, Cause::SourcesChanged { .. } | Cause::ManifestChanged { .. }) {
+            self.note(Style::Dim, &format!("{service}: {}", escape_control(&cause.to_string())));
+        }
+    }
+
+    /// Of what takes the place of something, where the time went.
+    fn deployed(&mut self, deployment: &Deployment) {
+        if !matches!(deployment.cause, Cause::FirstStart | Cause::Adopted) {
+            self.note(Style::Good, &waterfall(deployment));
         }
     }
 

@@ -100,9 +100,18 @@ impl Track {
     }
 
     pub(super) fn begin(&mut self, beginning: Beginning) {
-        let Beginning { generation, cause, began, timings, recipe, .. } = beginning;
         let latest = self.deployments.last_mut();
+        let is_known = latest.as_ref().is_some_and(|one| {
+            one.outcome == Outcome::UnderWay
+                && (one.generation, one.began) == (beginning.generation, beginning.began)
+        });
+        let Beginning { generation, cause, began, timings, recipe, .. } = beginning;
         let number = match latest {
+            // Said again: by now it is known what it is made of.
+            Some(one) if is_known => {
+                one.recipe = recipe;
+                one.number
+            }
             // Said of what is known already, by its steps or from before this process.
             Some(one) if one.generation == generation && one.outcome == Outcome::UnderWay => {
                 (one.cause, one.began, one.timings, one.recipe) = (cause, began, timings, recipe);
@@ -134,7 +143,11 @@ impl Track {
     pub(super) fn finished(&mut self, step: StepKind, instance: Option<&InstanceName>, at: SystemTime) {
         match (step, instance) {
             (StepKind::Build, _) => match self.under_way(None) {
-                Some(number) => self.update(number, |one| reach(one, Stage::Built, at)),
+                Some(number) => self.update(number, |one| {
+                    if one.timings.at(Stage::Built).is_none() {
+                        reach(one, Stage::Built, at);
+                    }
+                }),
                 None => self.build.iter_mut().for_each(|build| build.done = Some(at)),
             },
             (StepKind::Start, Some(instance)) => self.first(instance, Stage::Started, at),
@@ -142,6 +155,16 @@ impl Track {
             (StepKind::Admit, Some(instance)) => self.admitted(instance, at),
             (StepKind::Withdraw | StepKind::Remove, Some(instance)) => self.left(instance, at),
             _ => {}
+        }
+    }
+
+    /// The parts of a build, which is over only now.
+    pub(super) fn built(&mut self, built: SystemTime, shipped: SystemTime) {
+        if let Some(number) = self.under_way(None) {
+            self.update(number, |one| {
+                reach(one, Stage::Built, built);
+                reach(one, Stage::Shipped, shipped);
+            });
         }
     }
 

@@ -1,0 +1,128 @@
+//! Looking and deciding: everything before anything is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::desire::{Wish, desire};
+use super::executor::{Executor, Ground, Report};
+use super::ports::Wiring;
+use super::state::{Input, Planned, State};
+use crate::build::Builder;
+use crate::model::event::{EventKind, Failure};
+use crate::model::name::ServiceName;
+use crate::model::platform::Platform;
+use crate::plan::{Leaving, Plan, Policy, plan};
+
+/// What a look has led to, with the ground for carrying it out.
+#[derive(Default)]
+pub(super) struct Decision {
+    pub planned: Planned,
+    pub ground: Ground,
+}
+
+/// The end of the look under way; never, while there is none. Dropping the wait loses nothing: the task
+/// goes on and keeps its result.
+pub(super) async fn decided(looking: &mut Option<JoinHandle<Result<Decision, Failure>>>) -> Result<Decision, Failure> {
+    let Some(task) = looking else { return std::future::pending().await };
+    let ended = task.await;
+    *looking = None;
+    // Aborting takes the handle away first, so this is a panic: a bug, which must not stop the loop.
+    ended.unwrap_or_else(|error| Err(msctl_failed(&error)))
+}
+
+pub(super) fn msctl_failed(error: &JoinError) -> Failure {
+    Failure { message: format!("msctl itself failed: {error}"), ..Failure::default() }
+}
+
+/// Withdraws, drains, stops and removes every instance of the platform.
+///
+/// # Errors
+/// When the runtime could not be looked at.
+pub async fn let_go(executor: &Executor, platform: Option<&Platform>) -> Result<Report, Failure> {
+    let observed = executor.observer.refresh().await?;
+    let grace =
+        platform.into_iter().flat_map(|platform| platform.services.values()).map(|s| s.run.stop_grace).max();
+    let leaving = Leaving { grace: grace.unwrap_or(Leaving::default().grace), ..Leaving::default() };
+    let policy = Policy { leaving, ..Policy::default() };
+    let nothing = Ground::default();
+    let plan = plan(&nothing.desired, &observed, &executor.traffic.catalog(), &policy);
+    Ok(executor.execute(&plan, &nothing, &CancellationToken::new()).await)
+}
+
+/// What applying `platform` would do, decided as the loop would decide it and not done.
+///
+/// # Errors
+/// When the runtime could not be looked at.
+pub async fn preview(
+    executor: &Executor,
+    mut state: State,
+    platform: Arc<Platform>,
+    only: Option<BTreeSet<ServiceName>>,
+) -> Result<Plan, Failure> {
+    let _effects = state.step(Input::Apply { platform, only }, Instant::now());
+    let Some(mut order) = Order::from_state(&state) else {
+        return Ok(Plan::default());
+    };
+    let builder = executor.builder(&order.platform);
+    Ok(order.plan(executor, &builder).await?.0)
+}
+
+/// All that one reconcile works from.
+pub(super) struct Order {
+    platform: Arc<Platform>,
+    scale: BTreeMap<ServiceName, u16>,
+    policy: Policy,
+}
+
+impl Order {
+    /// `None` as long as nobody has asked for anything.
+    pub fn from_state(state: &State) -> Option<Self> {
+        let policy = Policy {
+            held: state.held(),
+            busy: state.busy(),
+            waiting: state.waiting(Instant::now()),
+            last_generation: state.last_generation.clone(),
+            restart_through: state.restart_through.clone(),
+            leaving: Leaving::default(),
+        };
+        Some(Self { platform: state.platform.clone()?, scale: state.scale.clone(), policy })
+    }
+
+    pub async fn decide(mut self, executor: &Executor, wiring: &dyn Wiring) -> Result<Decision, Failure> {
+        if let Err(message) = wiring.prepare(&self.platform).await {
+            let failure = Failure { message, ..Failure::default() };
+            let failed = self.platform.services.keys().map(|service| (service.clone(), failure.clone()));
+            let planned = Planned { failed: failed.collect(), ..Planned::default() };
+            return Ok(Decision { planned, ground: Ground::default() });
+        }
+        let builder = executor.builder(&self.platform);
+        let (plan, wish) = self.plan(executor, &builder).await?;
+        executor.announcer.announce(EventKind::Planned {
+            steps: plan.steps.len(),
+            services: plan.services().into_iter().map(ToString::to_string).collect(),
+        });
+        let wanted = wish.desired.services.iter();
+        let versions = wanted.map(|(name, service)| (name.clone(), service.hash.clone())).collect();
+        // What is built may turn out to be what runs: what comes after is planned anew.
+        let planned = Planned { plan: plan.clone().until_built(), versions, failed: wish.failed };
+        let ground = Ground { platform: Some((self.platform, builder)), desired: wish.desired, plan };
+        Ok(Decision { planned, ground })
+    }
+
+    /// Looks and decides, without doing anything.
+    async fn plan(&mut self, executor: &Executor, builder: &Builder) -> Result<(Plan, Wish), Failure> {
+        let wish = desire(&self.platform, &self.scale, builder, executor.wiring.as_ref()).await;
+        let observed = executor.observer.refresh().await?;
+        self.policy.held.extend(wish.failed.keys().cloned());
+        for seen in &observed.instances {
+            let last =
+                self.policy.last_generation.entry(seen.name.service.clone()).or_insert(seen.name.generation);
+            *last = (*last).max(seen.name.generation);
+        }
+        Ok((plan(&wish.desired, &observed, &executor.traffic.catalog(), &self.policy), wish))
+    }
+}

@@ -1,0 +1,183 @@
+//! What is told of deployments when they begin, and of those that come to nothing: pure.
+//!
+//! What becomes of the others follows from their steps ([`crate::model::history`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::model::deployment::{Beginning, Cause, Outcome, Recipe, RecordedProgram, Stage};
+use crate::model::desired::{Desired, DesiredService};
+use crate::model::event::EventKind;
+use crate::model::instance::{BuildDigest, Generation};
+use crate::model::name::ServiceName;
+use crate::model::platform::Platform;
+use crate::plan::{self, Action, Plan};
+
+/// How many of the files that were saved are named.
+const NAMED: usize = 3;
+
+/// Files of a service that were saved, up to a moment of rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Save {
+    /// Some of them; none where it is not known which.
+    pub paths: BTreeSet<PathBuf>,
+    /// Whether there were more.
+    pub has_more: bool,
+    /// When the first of it was noticed.
+    pub detected: Instant,
+    /// When nothing more was happening.
+    pub settled: Instant,
+}
+
+/// What a plan is told of beyond what it says itself.
+pub struct Circumstances<'a> {
+    pub desired: &'a Desired,
+    /// The services of which this very version has failed before.
+    pub failing: BTreeSet<ServiceName>,
+    /// The same moment on both clocks.
+    pub now: (SystemTime, Instant),
+}
+
+#[derive(Debug, Default)]
+pub struct Deployments {
+    /// Saves of which nothing has come yet.
+    saves: BTreeMap<ServiceName, Save>,
+    /// Fields of the manifest that differ since the last deployment.
+    edits: BTreeMap<ServiceName, BTreeSet<String>>,
+    /// Those that are being built or brought in.
+    under_way: BTreeMap<ServiceName, UnderWay>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    digest: BuildDigest,
+    told: Beginning,
+}
+
+impl Deployments {
+    pub fn saved(&mut self, service: ServiceName, save: Save) {
+        match self.saves.get_mut(&service) {
+            Some(known) => known.join(save),
+            None => drop(self.saves.insert(service, save)),
+        }
+    }
+
+    /// The manifest is another one.
+    pub fn edited(&mut self, before: &Platform, after: &Platform) {
+        for (name, service) in &after.services {
+            let Some(old) = before.services.get(name) else { continue };
+            let fields = after.differences(service, before, old);
+            if !fields.is_empty() {
+                self.edits.entry(name.clone()).or_default().extend(fields);
+            }
+        }
+    }
+
+    /// What a plan decides, whether it is begun now or not: builds that nothing came of are over.
+    pub fn decided(&mut self, plan: &Plan, at_work: &BTreeSet<ServiceName>) -> Vec<EventKind> {
+        let planned: BTreeSet<&ServiceName> = plan.services().into_iter().collect();
+        let is_idle = |service: &ServiceName| !planned.contains(service) && !at_work.contains(service);
+        let over: Vec<ServiceName> = self.under_way.keys().filter(|name| is_idle(name)).cloned().collect();
+        self.saves.retain(|service, _| !is_idle(service));
+        let ended = over.iter().filter_map(|service| {
+            let ended = self.under_way.remove(service)?;
+            Some(EventKind::DeploymentEnded {
+                service: service.to_string(),
+                generation: ended.told.generation,
+                outcome: Outcome::Unchanged,
+            })
+        });
+        ended.collect()
+    }
+
+    /// The deployments that begin with a part of `whole`, the plan that it is from. Those that have begun
+    /// with their build are told again once it is known what they are made of.
+    pub fn begin(&mut self, part: &Plan, whole: &Plan, around: &Circumstances<'_>) -> Vec<EventKind> {
+        let services: Vec<ServiceName> = part.services().into_iter().cloned().collect();
+        let begun = services.into_iter().filter_map(|service| {
+            let (generation, why) = arrival(whole, &service)?;
+            let wanted = around.desired.services.get(&service)?;
+            let known = self.under_way.remove(&service).filter(|known| {
+                known.digest == wanted.digest && known.told.generation == generation.number()
+            });
+            let told = match known {
+                Some(known) => Beginning { recipe: recipe(wanted), ..known.told },
+                None => self.beginning(wanted, generation, why, around),
+            };
+            self.under_way.insert(service, UnderWay { digest: wanted.digest.clone(), told: told.clone() });
+            Some(EventKind::DeploymentBegun(Box::new(told)))
+        });
+        begun.collect()
+    }
+
+    /// Its steps have told how it ended.
+    pub fn ended(&mut self, service: &ServiceName) {
+        self.under_way.remove(service);
+    }
+
+    fn beginning(
+        &mut self,
+        wanted: &DesiredService,
+        generation: Generation,
+        why: &plan::Cause,
+        around: &Circumstances<'_>,
+    ) -> Beginning {
+        let name = &wanted.spec.name;
+        let (save, edits) = (self.saves.remove(name), self.edits.remove(name));
+        let cause = match why {
+            _ if around.failing.contains(name) => Cause::TriedAgain,
+            plan::Cause::FirstStart => Cause::FirstStart,
+            plan::Cause::Restart(_) => Cause::RestartAskedFor,
+            _ => changed(save.as_ref(), edits, &wanted.spec.folder),
+        };
+        let (now, at) = around.now;
+        let since = save.as_ref().map_or(Duration::ZERO, |save| at.saturating_duration_since(save.detected));
+        let began = now.checked_sub(since).unwrap_or(now);
+        let timings = save.iter().flat_map(|save| {
+            let rest = save.settled.saturating_duration_since(save.detected);
+            [(Stage::Detected, Duration::ZERO), (Stage::Debounced, rest)]
+        });
+        let (service, generation) = (name.to_string(), generation.number());
+        Beginning { service, generation, cause, began, timings: timings.collect(), recipe: recipe(wanted) }
+    }
+}
+
+impl Save {
+    fn join(&mut self, later: Self) {
+        self.paths.extend(later.paths);
+        self.has_more |= later.has_more;
+        self.detected = self.detected.min(later.detected);
+        self.settled = self.settled.max(later.settled);
+    }
+}
+
+fn recipe(wanted: &DesiredService) -> Recipe {
+    let built = (!wanted.needs_build).then_some(wanted);
+    Recipe {
+        digest: Some(wanted.digest.0.clone()),
+        hash: built.map(|wanted| wanted.hash.0.clone()),
+        program: built.map(|wanted| RecordedProgram::from(&wanted.program)),
+    }
+}
+
+/// The new generation of a service in a plan, and why there is one.
+fn arrival<'p>(plan: &'p Plan, service: &ServiceName) -> Option<(Generation, &'p plan::Cause)> {
+    let mut of_service = plan.steps.iter().filter(|step| step.service == *service);
+    of_service.find_map(|step| match (&step.action, &step.cause) {
+        // The same generation again, or more of it.
+        (Action::Start(_), plan::Cause::Stopped(_) | plan::Cause::Scaled { .. }) => None,
+        (Action::Start(instance), cause) => Some((instance.generation, cause)),
+        _ => None,
+    })
+}
+
+fn changed(save: Option<&Save>, edits: Option<BTreeSet<String>>, folder: &Path) -> Cause {
+    if let Some(fields) = edits {
+        return Cause::ManifestChanged { fields: fields.into_iter().collect() };
+    }
+    let Some(save) = save else { return Cause::Changed };
+    let relative = |path: &PathBuf| path.strip_prefix(folder).unwrap_or(path).display().to_string();
+    let more = save.paths.len().saturating_sub(NAMED) + usize::from(save.has_more);
+    Cause::SourcesChanged { paths: save.paths.iter().take(NAMED).map(relative).collect(), more }
+}
