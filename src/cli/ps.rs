@@ -26,6 +26,9 @@ pub async fn run(args: &Args, context: &Context, printer: &Printer) -> Result<Ex
         return Ok(ExitCode::Ok);
     }
     printer.say(&headline(&status));
+    if let Some(problem) = &status.problem {
+        printer.say(&format!("the manifest cannot be followed, the last good one counts: {problem}"));
+    }
     let now = SystemTime::now();
     let rows = status.services.iter().map(|service| row(service, now)).collect();
     printer.table(&["service", "state", "ready", "version", "age", "routes"], rows)?;

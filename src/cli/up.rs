@@ -10,7 +10,7 @@ use crate::model::outcome::Outcome;
 use crate::ops::Context;
 use crate::ops::detached::{OtherBuild, Replaced};
 use crate::ops::host::{self, Beginning};
-use crate::ops::target::RuntimeChoice;
+use crate::ops::target::{RuntimeChoice, Terms, Watching};
 use crate::ops::up::{self, Audience, Greeting, Manner, Request};
 use crate::ui::printer::{Printer, Style};
 use crate::ui::progress::{BuildOutput, Progress};
@@ -35,6 +35,9 @@ pub struct Args {
     /// Where instances run
     #[arg(long, env = "MSCTL_RUNTIME", value_name = "RUNTIME", default_value = "auto")]
     runtime: RuntimeArg,
+    /// Do not deploy what is saved while it runs; `msctl up` does, when it is asked
+    #[arg(long, env = "MSCTL_NO_WATCH", value_parser = switch)]
+    no_watch: bool,
     /// Show everything that builds print
     #[arg(short, long, env = "MSCTL_VERBOSE", value_parser = switch)]
     verbose: bool,
@@ -44,6 +47,8 @@ pub struct Args {
 pub struct HostArgs {
     #[arg(long, default_value = "auto")]
     runtime: RuntimeArg,
+    #[arg(long)]
+    no_watch: bool,
     /// Take over from the process that runs the platform, if one does
     #[arg(long)]
     take_over: bool,
@@ -70,7 +75,7 @@ impl From<RuntimeArg> for RuntimeChoice {
 }
 
 pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
-    let request = Request { services: args.services, runtime: args.runtime.into() };
+    let request = Request { services: args.services, terms: terms(args.runtime, args.no_watch) };
     if args.plan {
         let plan = up::plan(context, &request).await?;
         plan.lines().try_for_each(|line| printer.data(line.trim_end()))?;
@@ -96,8 +101,12 @@ pub async fn run_host(args: &HostArgs, context: &Context) -> Result<ExitCode, Co
     // A session of its own: the terminal that started it may close. Already being a leader is fine.
     let _ = rustix::process::setsid();
     let beginning = if args.take_over { Beginning::TakingOver } else { Beginning::Fresh };
-    host::host(context, args.runtime.into(), beginning, &mut signals).await?;
+    host::host(context, terms(args.runtime, args.no_watch), beginning, &mut signals).await?;
     Ok(ExitCode::Ok)
+}
+
+fn terms(runtime: RuntimeArg, no_watch: bool) -> Terms {
+    Terms { runtime: runtime.into(), watching: if no_watch { Watching::Off } else { Watching::On } }
 }
 
 fn told(other_build: &OtherBuild) -> String {

@@ -45,6 +45,20 @@ pub struct Engine {
 #[error("the platform is stopping")]
 pub struct Stopping;
 
+/// A change that is on its way.
+#[derive(Debug)]
+pub struct Applied(oneshot::Receiver<Outcome>);
+
+impl Applied {
+    /// How it went, once it is done or has failed.
+    ///
+    /// # Errors
+    /// [`Stopping`] when the loop has ended before.
+    pub async fn outcome(self) -> Result<Outcome, Stopping> {
+        self.0.await.map_err(|_| Stopping)
+    }
+}
+
 pub(super) enum Command {
     /// Something that somebody waits for.
     Change {
@@ -88,7 +102,22 @@ impl Engine {
         platform: Arc<Platform>,
         only: Option<BTreeSet<ServiceName>>,
     ) -> Result<Outcome, Stopping> {
-        self.change(Input::Apply { platform, only }).await
+        self.begin_to_apply(platform, only).await?.outcome().await
+    }
+
+    /// As [`Self::apply`], and returns once it is on its way.
+    ///
+    /// # Errors
+    /// [`Stopping`] when the loop has ended.
+    pub async fn begin_to_apply(
+        &self,
+        platform: Arc<Platform>,
+        only: Option<BTreeSet<ServiceName>>,
+    ) -> Result<Applied, Stopping> {
+        let (done, outcome) = oneshot::channel();
+        let input = Input::Apply { platform, only };
+        self.commands.send(Command::Change { input, done }).await.map_err(|_| Stopping)?;
+        Ok(Applied(outcome))
     }
 
     /// Services were saved: what differs by that is deployed. Returns at once.

@@ -31,7 +31,7 @@ mod workshop;
 
 pub use decision::{let_go, preview};
 pub use deployments::Save;
-pub use handle::{Engine, EngineParts, Stopping};
+pub use handle::{Applied, Engine, EngineParts, Stopping};
 pub use rest::Rest;
 pub use state::Wishes;
 

@@ -21,6 +21,9 @@ pub struct PlatformStatus {
     /// The process that serves the gateway; absent when none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// Why the manifest cannot be followed as it is; the last good one still counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     pub services: Vec<ServiceStatus>,
 }
 

@@ -15,7 +15,7 @@ use super::context::Context;
 use super::error::OpsError;
 use super::host::Beginning;
 use super::program::is_another_build;
-use super::target::RuntimeChoice;
+use super::target::{RuntimeChoice, Terms, Watching};
 use super::up::Manner;
 use crate::admin::client::{Client, ClientError};
 use crate::model::exit::ExitCode;
@@ -34,6 +34,8 @@ const JOIN_LIMIT: Duration = Duration::from_secs(10);
 pub const HOST_COMMAND: &str = "host";
 /// Its flag that has it take over from the process that runs the platform.
 const TAKE_OVER: &str = "--take-over";
+/// Its flag that has it not follow what is saved.
+const NO_WATCH: &str = "--no-watch";
 
 /// The first and only line that the process writes to its stdout.
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,7 +94,7 @@ pub async fn ensure(
     context: &Context,
     platform: &Platform,
     folder: &StateFolder,
-    choice: RuntimeChoice,
+    terms: Terms,
     client: &Client,
 ) -> Result<Arrival, OpsError> {
     match client.status().await {
@@ -108,7 +110,7 @@ pub async fn ensure(
         Err(ClientError::NotRunning) => {}
         Err(error) => return Err(error.into()),
     }
-    match start(context, platform, folder, choice, Beginning::Fresh).await {
+    match start(context, platform, folder, terms, Beginning::Fresh).await {
         Ok(_) => Ok(Manner::Detached.into()),
         // Somebody else was quicker: theirs is as good.
         Err(OpsError::Folder(FolderError::Locked { holder })) => {
@@ -134,7 +136,7 @@ pub async fn replace(
     platform: &Platform,
     folder: &StateFolder,
 ) -> Result<Option<Replaced>, OpsError> {
-    start(context, platform, folder, RuntimeChoice::Auto, Beginning::TakingOver).await
+    start(context, platform, folder, Terms::default(), Beginning::TakingOver).await
 }
 
 /// # Errors
@@ -154,7 +156,7 @@ async fn start(
     context: &Context,
     platform: &Platform,
     folder: &StateFolder,
-    choice: RuntimeChoice,
+    terms: Terms,
     beginning: Beginning,
 ) -> Result<Option<Replaced>, OpsError> {
     let log = folder.platform_log();
@@ -163,7 +165,8 @@ async fn start(
     let mut child = Command::new(program)
         .arg(HOST_COMMAND)
         .arg("--runtime")
-        .arg(runtime_name(choice))
+        .arg(runtime_name(terms.runtime))
+        .args((terms.watching == Watching::Off).then_some(NO_WATCH))
         .args((beginning == Beginning::TakingOver).then_some(TAKE_OVER))
         .env("MSCTL_DIRECTORY", &platform.root)
         .envs(context.state_dir.iter().map(|path| ("MSCTL_STATE_DIR", path)))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::detached::{self, Replaced};
 use super::error::OpsError;
-use super::target::{self, RuntimeChoice};
+use super::target::{self, RuntimeChoice, Terms};
 use super::up::Interrupts;
 use crate::model::platform::Platform;
 use crate::platform::doors::Doors;
@@ -29,11 +29,11 @@ pub enum Beginning {
 /// When it could not be started.
 pub async fn host(
     context: &Context,
-    choice: RuntimeChoice,
+    terms: Terms,
     beginning: Beginning,
     interrupts: &mut dyn Interrupts,
 ) -> Result<(), OpsError> {
-    let started = start(context, choice, beginning).await;
+    let started = start(context, terms, beginning).await;
     detached::report(started.as_ref().map(|(_, replaced)| replaced.as_ref()));
     let (running, _) = started?;
     loop {
@@ -58,7 +58,7 @@ pub async fn host(
 
 async fn start(
     context: &Context,
-    choice: RuntimeChoice,
+    terms: Terms,
     beginning: Beginning,
 ) -> Result<(Running, Option<Replaced>), OpsError> {
     let platform = Arc::new(context.load()?);
@@ -69,7 +69,7 @@ async fn start(
         return take_over(context, platform, &folder, legacy).await;
     }
     let lock = folder.lock()?;
-    let ground = target::choose(context, &platform.id, &folder, choice).await?;
+    let ground = target::choose(context, &platform.id, &folder, terms).await?;
     let doors = Doors::bind(&platform, &folder, lock)?.with_post(&folder);
     Ok((Running::start(platform, &folder, doors, ground).await?, None))
 }
@@ -85,8 +85,9 @@ async fn take_over(
     let note = &legacy.note;
     let context = Context { docker_host: note.docker_host.clone(), ..context.clone() };
     let on_docker = note.runtime == RuntimeKind::Docker.to_string();
-    let choice = if on_docker { RuntimeChoice::Docker } else { RuntimeChoice::Process };
-    let mut ground = target::choose(&context, &platform.id, folder, choice).await?;
+    let runtime = if on_docker { RuntimeChoice::Docker } else { RuntimeChoice::Process };
+    let terms = Terms { runtime, watching: note.watching };
+    let mut ground = target::choose(&context, &platform.id, folder, terms).await?;
     ground.reason.clone_from(&note.reason);
     let doors = legacy.doors(&platform)?;
     Ok((Running::start(platform, folder, doors, ground).await?, Some(replaced)))

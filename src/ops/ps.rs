@@ -36,6 +36,7 @@ async fn status(context: &Context, platform: &Platform) -> Result<PlatformStatus
         runtime_reason: None,
         gateway: GatewayStatus { url: None },
         pid: None,
+        problem: None,
         services: Vec::new(),
     };
     for runtime in target::all(context, &platform.id, &folder).await? {

@@ -11,6 +11,8 @@ use crate::runtime::docker::Docker;
 use crate::runtime::process::Process;
 use crate::runtime::{Runtime, RuntimeError, RuntimeKind};
 
+pub use crate::platform::watching::Watching;
+
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RuntimeChoice {
@@ -21,42 +23,48 @@ pub enum RuntimeChoice {
     Process,
 }
 
+/// On which terms a platform process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terms {
+    pub runtime: RuntimeChoice,
+    pub watching: Watching,
+}
+
 /// # Errors
 /// When the engine that was asked for does not answer. An address in DOCKER_HOST is asking.
 pub async fn choose(
     context: &Context,
     platform: &PlatformId,
     folder: &StateFolder,
-    choice: RuntimeChoice,
+    terms: Terms,
 ) -> Result<Ground, OpsError> {
-    match choice {
+    let ground = |runtime, reason| {
+        let docker_host = context.docker_host.clone();
+        Ground { runtime, reason, docker_host, watching: terms.watching }
+    };
+    let containers = |runtime: Arc<dyn Runtime>| {
+        let reason = format!("containers on {}", runtime.description());
+        ground(runtime, reason)
+    };
+    match terms.runtime {
         RuntimeChoice::Process => {
             let runtime = process(platform, folder)?;
-            Ok(ground(runtime, "local processes, as asked".to_owned(), context))
+            Ok(ground(runtime, "local processes, as asked".to_owned()))
         }
         RuntimeChoice::Docker => {
             let runtime = docker(context, platform).await?;
-            Ok(containers(runtime, context))
+            Ok(containers(runtime))
         }
         RuntimeChoice::Auto => match docker(context, platform).await {
-            Ok(runtime) => Ok(containers(runtime, context)),
+            Ok(runtime) => Ok(containers(runtime)),
             // What it left in containers would be forgotten: only asking for it goes on without them.
             Err(error) if context.docker_host.is_some() || ran_on_docker(folder) => Err(error.into()),
             Err(error) => {
                 let reason = format!("local processes, because {error}");
-                Ok(ground(process(platform, folder)?, reason, context))
+                Ok(ground(process(platform, folder)?, reason))
             }
         },
     }
-}
-
-fn containers(runtime: Arc<dyn Runtime>, context: &Context) -> Ground {
-    let reason = format!("containers on {}", runtime.description());
-    ground(runtime, reason, context)
-}
-
-fn ground(runtime: Arc<dyn Runtime>, reason: String, context: &Context) -> Ground {
-    Ground { runtime, reason, docker_host: context.docker_host.clone() }
 }
 
 /// Every runtime that may hold something of the platform: local processes always, containers where

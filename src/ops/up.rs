@@ -10,7 +10,7 @@ use super::context::{Context, known_services};
 use super::detached::{self, Arrival, OtherBuild};
 use super::error::OpsError;
 use super::patience::Patience;
-use super::target::{self, RuntimeChoice};
+use super::target::{self, RuntimeChoice, Terms};
 use crate::admin::Change;
 use crate::admin::client::{Client, ClientError};
 use crate::model::event::Event;
@@ -27,7 +27,7 @@ use crate::runtime::RuntimeKind;
 pub struct Request {
     /// Only these and what they call; all if empty.
     pub services: Vec<String>,
-    pub runtime: RuntimeChoice,
+    pub terms: Terms,
 }
 
 /// Where the platform answers, and how it was brought to.
@@ -78,7 +78,7 @@ pub async fn plan(context: &Context, request: &Request) -> Result<String, OpsErr
         Err(ClientError::NotRunning) => {}
         Err(error) => return Err(error.into()),
     }
-    let ground = target::choose(context, &platform.id, &folder, request.runtime).await?;
+    let ground = target::choose(context, &platform.id, &folder, request.terms).await?;
     let only =
         only.map(|names| names.iter().map(|name| name.parse()).collect::<Result<_, _>>()).transpose()?;
     Ok(preview::plan(platform, &folder, ground.runtime, only).await?.to_string())
@@ -99,8 +99,8 @@ pub async fn detached(
     let folder = context.state(&platform.id)?;
     let client = Client::new(&folder.socket());
     let joined = async {
-        let arrival = detached::ensure(context, &platform, &folder, request.runtime, &client).await?;
-        join(&client, arrival, request.runtime, only, audience).await
+        let arrival = detached::ensure(context, &platform, &folder, request.terms, &client).await?;
+        join(&client, arrival, request.terms.runtime, only, audience).await
     };
     tokio::select! {
         outcome = joined => outcome,
@@ -130,7 +130,7 @@ pub async fn attached(
             let joined = async {
                 let answers = detached::wait_until_it_answers(&client).await;
                 answers.map_err(|_| FolderError::Locked { holder })?;
-                join(&client, Manner::Joined.into(), request.runtime, only, audience).await
+                join(&client, Manner::Joined.into(), request.terms.runtime, only, audience).await
             };
             return tokio::select! {
                 outcome = joined => outcome,
@@ -141,7 +141,7 @@ pub async fn attached(
         Err(error) => return Err(error.into()),
     };
     let starting = async {
-        let ground = target::choose(context, &platform.id, &folder, request.runtime).await?;
+        let ground = target::choose(context, &platform.id, &folder, request.terms).await?;
         let reason = ground.reason.clone();
         let doors = Doors::bind(&platform, &folder, lock)?;
         let running = Running::start(Arc::clone(&platform), &folder, doors, ground).await?;

@@ -1,7 +1,7 @@
 //! What the admin door can ask of the running platform.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -23,6 +23,7 @@ use crate::model::name::ServiceName;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
 use crate::model::status::{GatewayStatus, PlatformStatus, SCHEMA};
+use crate::watch::{Layout, Watch};
 
 pub struct PlatformControl {
     pub engine: Engine,
@@ -40,11 +41,18 @@ pub struct PlatformControl {
     pub stop: CancellationToken,
     /// Cancelled with the first change: from then on somebody has asked for something.
     pub begun: CancellationToken,
+    /// Set once files are watched.
+    pub watch: OnceLock<Watch>,
+    /// Why the manifest cannot be followed as it is.
+    pub refused: Mutex<Option<Refusal>>,
+    /// Held from reading the manifest until the engine has it: who reads it later comes later.
+    pub turn: tokio::sync::Mutex<()>,
 }
 
 #[async_trait]
 impl Control for PlatformControl {
     async fn status(&self) -> PlatformStatus {
+        let problem = self.refused().as_ref().map(|refusal| refusal.message.clone());
         PlatformStatus {
             schema: SCHEMA.to_owned(),
             platform: self.traffic.platform().id.name.to_string(),
@@ -52,6 +60,7 @@ impl Control for PlatformControl {
             runtime_reason: Some(self.runtime_reason.clone()),
             gateway: GatewayStatus { url: Some(self.url.clone()) },
             pid: Some(std::process::id()),
+            problem,
             services: self.engine.status().await.unwrap_or_default(),
         }
     }
@@ -86,13 +95,13 @@ impl Control for PlatformControl {
         self.bus.announce(asked(&change));
         let done = match change {
             Change::Apply { services } => {
-                let platform = self.reload().await?;
                 let only = services.map(|names| parse(&names)).transpose()?;
-                self.traffic.follow(Arc::clone(&platform));
-                if let Some(certificates) = &self.certificates {
-                    certificates.look();
-                }
-                self.engine.apply(platform, only).await
+                let turn = self.turn.lock().await;
+                let platform = self.reload().await?;
+                self.follow(&platform);
+                let applied = self.engine.begin_to_apply(platform, only).await.map_err(|Stopping| stopping())?;
+                drop(turn);
+                applied.outcome().await
             }
             Change::Scale { replicas } => {
                 let replicas = replicas.into_iter().map(|(name, count)| Ok((parse_one(&name)?, count)));
@@ -125,6 +134,50 @@ impl PlatformControl {
         let engine = self.engine.clone();
         // How it went shows in the status, and to whoever asks for the next change.
         tokio::spawn(async move { engine.succeed(platform, wishes).await });
+    }
+
+    /// Somebody has saved the manifest, or what it consists of. One that cannot be followed changes
+    /// nothing until it is mended.
+    pub(super) async fn reread(&self) -> Result<(), Stopping> {
+        let _turn = self.turn.lock().await;
+        match self.reload().await {
+            Ok(platform) if *platform == *self.traffic.platform() => Ok(self.accept()),
+            Ok(platform) => {
+                self.follow(&platform);
+                self.engine.edited(platform).await
+            }
+            Err(refusal) => Ok(self.refuse(refusal)),
+        }
+    }
+
+    /// Goes by another manifest from now on, in everything but what runs.
+    fn follow(&self, platform: &Arc<Platform>) {
+        self.accept();
+        self.traffic.follow(Arc::clone(platform));
+        if let Some(watch) = self.watch.get() {
+            watch.follow(Layout::of(platform));
+        }
+        if let Some(certificates) = &self.certificates {
+            certificates.look();
+        }
+    }
+
+    fn accept(&self) {
+        if self.refused().take().is_some() {
+            self.bus.announce(EventKind::ManifestFollowed);
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal) {
+        let Refusal { message, hint } = refusal.clone();
+        if self.refused().replace(refusal.clone()).as_ref() != Some(&refusal) {
+            self.bus.announce(EventKind::ManifestRefused { message, hint });
+        }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<Refusal>> {
+        // One whole value: a panic elsewhere leaves nothing half-done.
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the manifest as it is now. What only a new process can follow is refused.

@@ -33,4 +33,5 @@ pub mod start_error;
 pub mod succession;
 pub mod teardown;
 pub mod traffic;
+pub mod watching;
 pub mod wiring;

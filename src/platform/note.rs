@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::addresses::Entrance;
+use super::watching::Watching;
 use crate::engine::Wishes;
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
 use crate::model::instance::{Generation, InstanceName};
@@ -25,6 +26,9 @@ pub struct Note {
     pub runtime: String,
     pub reason: String,
     pub docker_host: Option<String>,
+    /// Whether saved files are followed; not said by those that never did.
+    #[serde(default)]
+    pub watching: Watching,
     endpoints: Vec<EndpointNote>,
     /// `None` when nobody has asked for anything yet.
     wishes: Option<WishesNote>,
@@ -61,11 +65,12 @@ impl Note {
         runtime: String,
         reason: String,
         docker_host: Option<String>,
+        watching: Watching,
         catalog: &Catalog,
         wishes: Option<&Wishes>,
     ) -> Self {
         let endpoints = catalog.endpoints().map(EndpointNote::of).collect();
-        Self { runtime, reason, docker_host, endpoints, wishes: wishes.map(WishesNote::of) }
+        Self { runtime, reason, docker_host, watching, endpoints, wishes: wishes.map(WishesNote::of) }
     }
 
     /// Those that can be understood; what is left out is looked at anew like any other instance.
@@ -182,7 +187,14 @@ mod tests {
             active: Some([service].into()),
         };
         let docker_host = Some("unix:///x".to_owned());
-        let note = Note::new("process".into(), "as asked".into(), docker_host, &catalog, Some(&wishes));
+        let note = Note::new(
+            "process".into(),
+            "as asked".into(),
+            docker_host,
+            Watching::Off,
+            &catalog,
+            Some(&wishes),
+        );
         let read: Note = serde_json::from_value(serde_json::to_value(&note).unwrap()).unwrap();
         assert_eq!(read, note);
         assert_eq!(read.endpoints().collect::<Vec<_>>(), endpoints);

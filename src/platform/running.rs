@@ -1,7 +1,7 @@
 //! A platform that runs in this process: bound, built and spawned in order, and stopped in the
 //! reverse one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -21,6 +21,7 @@ use super::sockets::Sockets;
 use super::start_error::StartError;
 use super::succession::claim;
 use super::traffic::Traffic;
+use super::watching::{self, Watching};
 use super::wiring::{House, Wiring};
 use crate::admin::Control;
 use crate::engine::ports::{Announcer, Traffic as _, Wiring as _};
@@ -44,6 +45,7 @@ pub struct Ground {
     pub reason: String,
     /// The engine's address, where one was named.
     pub docker_host: Option<String>,
+    pub watching: Watching,
 }
 
 /// What is behind the doors.
@@ -107,6 +109,9 @@ impl Interior {
             certificates,
             stop: CancellationToken::new(),
             begun: CancellationToken::new(),
+            watch: OnceLock::new(),
+            refused: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         })
     }
 }
@@ -115,6 +120,7 @@ pub struct Running {
     pub(super) control: Arc<PlatformControl>,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) docker_host: Option<String>,
+    pub(super) watching: Watching,
     pub(super) ending: EndsWhenDropped,
     impatient: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -145,7 +151,7 @@ impl Running {
         let served: Arc<dyn Control> = Arc::clone(&control) as _;
         let admin = AdminDoor::new(doors.admin, served).map_err(StartError::Sockets)?;
         let Interior { gateway, wiring, ending, tasks, sockets, .. } = interior;
-        let Ground { runtime, docker_host, .. } = ground;
+        let Ground { runtime, docker_host, watching, .. } = ground;
         let (lock, post) = (doors.lock, doors.post);
         doors.public.keep_in(&sockets);
         if let Some(inherited) = inherited {
@@ -165,6 +171,9 @@ impl Running {
             let metrics = Arc::clone(control.gateway.metrics());
             tasks.spawn(certificates.follow(Arc::clone(&control.traffic), metrics, ending.token()));
         }
+        if watching == Watching::On {
+            tokio::spawn(watching::run(Arc::clone(&control)));
+        }
         admin.open();
         control.bus.announce(EventKind::GatewayListening { url: control.url.clone() });
         let (impatient, ending) = (CancellationToken::new(), EndsWhenDropped(ending));
@@ -172,6 +181,7 @@ impl Running {
             control,
             runtime,
             docker_host,
+            watching,
             ending,
             impatient,
             tasks,
