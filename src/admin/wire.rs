@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
+use crate::model::deployment::Recipe;
 use crate::model::event::Event;
 use crate::model::explanation::{Explanation, Question};
 use crate::model::histogram::Durations;
@@ -25,6 +26,16 @@ pub enum Change {
     },
     Restart {
         services: BTreeSet<String>,
+    },
+    /// As a restart, and by the sources as they are, whatever was rolled back.
+    Redeploy {
+        services: BTreeSet<String>,
+    },
+    /// Run what an earlier generation ran, until the sources are others.
+    RollBack {
+        service: String,
+        to: u32,
+        recipe: Recipe,
     },
 }
 

@@ -1,7 +1,7 @@
 //! What a service is built from, whether that is done, and what then runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::instance::{BuildDigest, Program};
@@ -73,6 +73,17 @@ impl Builder {
             (None, Recipe::Artifact { .. }) => Ok(self.place.artifact(&service.name, digest).exists()),
             (None, Recipe::Prepared { .. }) => Ok(self.place.stamp(&service.name, digest).exists()),
             (None, Recipe::None) => Err(BuildError::NeedsEngine { service: service.name.clone() }),
+        }
+    }
+
+    /// Whether what an earlier build made is still there.
+    pub async fn has(&self, program: &Program) -> Result<bool, BuildError> {
+        match (program, self.images()) {
+            (Program::Image { reference }, Some(images)) => Ok(images.has(reference).await?),
+            (Program::Image { .. }, None) => Ok(false),
+            (Program::Command { argv, .. }, _) => {
+                Ok(argv.first().is_some_and(|program| Path::new(program).exists()))
+            }
         }
     }
 

@@ -76,6 +76,11 @@ impl BuildError {
         }
     }
 
+    /// Whether the same sources fail in the same way again.
+    fn is_lasting(&self) -> bool {
+        !matches!(self, Self::BaseImageMissing { .. } | Self::File { .. } | Self::Runtime(_))
+    }
+
     /// The last lines that the build printed.
     #[must_use]
     pub fn excerpt(&self) -> &[String] {
@@ -108,6 +113,7 @@ impl From<BuildError> for Failure {
                 hint: error.hint(),
                 excerpt: error.excerpt().to_vec(),
                 log: error.log().map(|path| path.display().to_string()),
+                is_lasting: error.is_lasting(),
                 ..Self::default()
             },
         }

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::{
-    check, describe, doctor, down, events, exec, gateway, history, logs, new, ps, routes, scale, shell, tls,
-    token, top, up, user,
+    check, describe, doctor, down, events, exec, gateway, history, logs, new, ps, rollback, routes, scale,
+    shell, tls, token, top, up, user,
 };
 use crate::logs::parse_since;
 use crate::model::exit::ExitCode;
@@ -106,6 +106,10 @@ pub enum Command {
     Scale(scale::ScaleArgs),
     /// Replace the instances of services by new ones, without a gap
     Restart(scale::RestartArgs),
+    /// Deploy services anew, by their sources as they are
+    Redeploy(rollback::RedeployArgs),
+    /// Run what an earlier version of a service ran
+    Rollback(rollback::RollbackArgs),
     /// Run a command inside a running instance
     Exec(exec::Args),
     /// Make and examine access tokens
@@ -185,6 +189,8 @@ async fn dispatch(command: Command, context: &Context, printer: &Printer) -> Res
         Command::Events(args) => events::run(args, context, printer).await,
         Command::Scale(args) => scale::run_scale(args, context, printer).await,
         Command::Restart(args) => scale::run_restart(args, context, printer).await,
+        Command::Redeploy(args) => rollback::run_redeploy(args, context, printer).await,
+        Command::Rollback(args) => rollback::run(args, context, printer).await,
         Command::Exec(args) => exec::run(args, context).await,
         Command::Token(token) => token::run(token, context, printer),
         Command::Tls(tls) => tls::run(&tls, context, printer),

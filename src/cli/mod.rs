@@ -18,6 +18,7 @@ mod inspect;
 mod logs;
 mod new;
 mod ps;
+mod rollback;
 mod routes;
 mod scale;
 mod shell;

@@ -76,7 +76,7 @@ async fn restart_process(context: &Context, printer: &Printer) -> Result<ExitCod
     Ok(ExitCode::Ok)
 }
 
-fn conclude(outcome: &Outcome, printer: &Printer) -> ExitCode {
+pub(super) fn conclude(outcome: &Outcome, printer: &Printer) -> ExitCode {
     if let Some(blind) = &outcome.blind {
         printer.fail(&blind.message, blind.hint.as_deref());
     }

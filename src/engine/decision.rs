@@ -1,13 +1,13 @@
 //! Looking and deciding: everything before anything is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::desire::{Wish, desire};
+use super::desire::{Wish, Wished, desire};
 use super::executor::{Executor, Ground, Report};
 use super::ports::Wiring;
 use super::state::{Input, Planned, State};
@@ -26,7 +26,9 @@ pub(super) struct Decision {
 
 /// The end of the look under way; never, while there is none. Dropping the wait loses nothing: the task
 /// goes on and keeps its result.
-pub(super) async fn decided(looking: &mut Option<JoinHandle<Result<Decision, Failure>>>) -> Result<Decision, Failure> {
+pub(super) async fn decided(
+    looking: &mut Option<JoinHandle<Result<Decision, Failure>>>,
+) -> Result<Decision, Failure> {
     let Some(task) = looking else { return std::future::pending().await };
     let ended = task.await;
     *looking = None;
@@ -74,7 +76,7 @@ pub async fn preview(
 /// All that one reconcile works from.
 pub(super) struct Order {
     platform: Arc<Platform>,
-    scale: BTreeMap<ServiceName, u16>,
+    wished: Wished,
     policy: Policy,
 }
 
@@ -89,7 +91,8 @@ impl Order {
             restart_through: state.restart_through.clone(),
             leaving: Leaving::default(),
         };
-        Some(Self { platform: state.platform.clone()?, scale: state.scale.clone(), policy })
+        let wished = Wished { scale: state.scale.clone(), pins: state.pins.clone() };
+        Some(Self { platform: state.platform.clone()?, wished, policy })
     }
 
     pub async fn decide(mut self, executor: &Executor, wiring: &dyn Wiring) -> Result<Decision, Failure> {
@@ -108,14 +111,19 @@ impl Order {
         let wanted = wish.desired.services.iter();
         let versions = wanted.map(|(name, service)| (name.clone(), service.hash.clone())).collect();
         // What is built may turn out to be what runs: what comes after is planned anew.
-        let planned = Planned { plan: plan.clone().until_built(), versions, failed: wish.failed };
+        let planned = Planned {
+            plan: plan.clone().until_built(),
+            versions,
+            digests: wish.digests,
+            failed: wish.failed,
+        };
         let ground = Ground { platform: Some((self.platform, builder)), desired: wish.desired, plan };
         Ok(Decision { planned, ground })
     }
 
     /// Looks and decides, without doing anything.
     async fn plan(&mut self, executor: &Executor, builder: &Builder) -> Result<(Plan, Wish), Failure> {
-        let wish = desire(&self.platform, &self.scale, builder, executor.wiring.as_ref()).await;
+        let wish = desire(&self.platform, &self.wished, builder, executor.wiring.as_ref()).await;
         let observed = executor.observer.refresh().await?;
         self.policy.held.extend(wish.failed.keys().cloned());
         for seen in &observed.instances {

@@ -35,6 +35,8 @@ pub struct Circumstances<'a> {
     pub desired: &'a Desired,
     /// The services of which this very version has failed before.
     pub failing: BTreeSet<ServiceName>,
+    /// The services that were rolled back, and to what.
+    pub pinned: BTreeMap<ServiceName, Generation>,
     /// The same moment on both clocks.
     pub now: (SystemTime, Instant),
 }
@@ -129,6 +131,7 @@ impl Deployments {
             _ if around.failing.contains(name) => Cause::TriedAgain,
             plan::Cause::FirstStart => Cause::FirstStart,
             plan::Cause::Restart(_) => Cause::RestartAskedFor,
+            _ if around.pinned.contains_key(name) => Cause::RolledBack { to: around.pinned[name].number() },
             _ => changed(save.as_ref(), edits, &wanted.spec.folder),
         };
         let (now, at) = around.now;

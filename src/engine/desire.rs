@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::ports::Wiring;
 use crate::build::Builder;
-use crate::model::desired::{Desired, DesiredService};
+use crate::model::desired::{Desired, DesiredService, Pin};
 use crate::model::event::Failure;
 use crate::model::instance::{BuildDigest, InstanceName, InstanceSpec, Program, SpecHash, Storage};
 use crate::model::name::{PlatformId, ServiceName};
@@ -18,25 +18,31 @@ use crate::model::platform::{Database, Platform, ServiceSpec};
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// What is wanted, and the services whose sources could not be read.
+#[derive(Default)]
 pub struct Wish {
     pub desired: Desired,
+    /// What the sources of each service are, whether that is wanted or what was rolled back to.
+    pub digests: BTreeMap<ServiceName, BuildDigest>,
     pub failed: BTreeMap<ServiceName, Failure>,
 }
 
+/// What was asked for beyond the manifest.
+#[derive(Debug, Default)]
+pub struct Wished {
+    pub scale: BTreeMap<ServiceName, u16>,
+    pub pins: BTreeMap<ServiceName, Pin>,
+}
+
 /// Works out the wish for every service of the platform; which of them are held is planning's matter.
-pub async fn desire(
-    platform: &Platform,
-    scale: &BTreeMap<ServiceName, u16>,
-    builder: &Builder,
-    wiring: &dyn Wiring,
-) -> Wish {
-    let mut wish = Wish { desired: Desired::default(), failed: BTreeMap::new() };
+pub async fn desire(platform: &Platform, wished: &Wished, builder: &Builder, wiring: &dyn Wiring) -> Wish {
+    let mut wish = Wish::default();
     let services = platform.services.values();
-    let looked = services.map(|service| async move { (service, look(builder, service).await) });
+    let looked = services.map(|service| async move { (service, look(builder, service, wished).await) });
     for (service, looked) in futures_util::future::join_all(looked).await {
         match looked {
-            Ok(sources) => {
-                let replicas = scale.get(&service.name).copied().unwrap_or(service.run.replicas);
+            Ok((digest, sources)) => {
+                wish.digests.insert(service.name.clone(), digest);
+                let replicas = wished.scale.get(&service.name).copied().unwrap_or(service.run.replicas);
                 let wanted = wanted(platform, service, sources, replicas, wiring);
                 wish.desired.services.insert(service.name.clone(), wanted);
             }
@@ -56,8 +62,43 @@ struct Sources {
     needs_build: bool,
 }
 
-async fn look(builder: &Builder, service: &ServiceSpec) -> Result<Sources, Failure> {
+/// What the sources are, and what is wanted.
+async fn look(
+    builder: &Builder,
+    service: &ServiceSpec,
+    wished: &Wished,
+) -> Result<(BuildDigest, Sources), Failure> {
     let digest = builder.digest(service).await?;
+    let pin = wished.pins.get(&service.name);
+    let sources = match pin.filter(|pin| pin.over.as_ref().is_none_or(|over| *over == digest)) {
+        Some(pin) => pinned(builder, service, pin, &digest).await?,
+        None => of_sources(builder, service, digest.clone()).await?,
+    };
+    Ok((digest, sources))
+}
+
+async fn pinned(
+    builder: &Builder,
+    service: &ServiceSpec,
+    pin: &Pin,
+    now: &BuildDigest,
+) -> Result<Sources, Failure> {
+    if !builder.has(&pin.program).await? {
+        return Err(Failure {
+            message: format!("what {} {} ran is not kept any more", service.name, pin.to),
+            hint: Some(format!("go on from its sources with: msctl redeploy {}", service.name)),
+            ..Failure::default()
+        });
+    }
+    let digest = pin.digest.clone().unwrap_or_else(|| now.clone());
+    Ok(Sources { digest, program: pin.program.clone(), needs_build: false })
+}
+
+async fn of_sources(
+    builder: &Builder,
+    service: &ServiceSpec,
+    digest: BuildDigest,
+) -> Result<Sources, Failure> {
     let built = builder.built(service, &digest).await?;
     let needs_build = built.is_none();
     let program = built.unwrap_or_else(|| builder.program(service, &digest));

@@ -18,8 +18,9 @@ use super::handle::{Command, EngineParts};
 use super::observer::{self, Observer};
 use super::ports::Wiring;
 use super::rest::{Rest, Verdict};
-use super::state::{CRASH_LOOP, Effect, Input, RunId, State};
+use super::state::{Effect, Input, RunId, State};
 use super::status;
+use super::trouble::CRASH_LOOP;
 use crate::model::catalog::EndpointState;
 use crate::model::event::{EventKind, Failure};
 use crate::model::name::ServiceName;
@@ -56,11 +57,11 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(parts: EngineParts) -> Self {
+    pub(super) fn new(parts: EngineParts, state: State) -> Self {
         let wiring = Arc::clone(&parts.wiring);
         let executor = Executor::from(parts);
         Self {
-            state: State::default(),
+            state,
             observer: Arc::clone(&executor.observer),
             executor: Arc::new(executor),
             wiring,
@@ -257,7 +258,8 @@ impl Driver {
         let ground = Arc::clone(&self.ground);
         self.announce_all(|deployments, state| {
             let now = (SystemTime::now(), std::time::Instant::now());
-            let around = Circumstances { desired: &ground.desired, failing: state.failing(), now };
+            let pinned = state.pins.iter().map(|(service, pin)| (service.clone(), pin.to)).collect();
+            let around = Circumstances { desired: &ground.desired, failing: state.failing(), pinned, now };
             deployments.begin(&plan, &ground.plan, &around)
         });
         let (executor, ground) = (Arc::clone(&self.executor), Arc::clone(&self.ground));
@@ -301,7 +303,7 @@ impl Driver {
                 .is_some_and(|all| all.iter().any(|e| e.state == EndpointState::Ready))
         };
         let services = self.state.platform.iter().flat_map(|platform| platform.services.keys());
-        let failures = self.state.failures.iter().filter(|(_, trouble)| trouble.retry_at.is_some());
+        let failures = self.state.failures.iter().filter(|(_, trouble)| trouble.has_failed());
         Outcome {
             ready: services.filter(serves).map(ToString::to_string).collect(),
             failed: failures
@@ -354,4 +356,3 @@ impl Driver {
         Report { failed: failed.collect(), ..Report::default() }
     }
 }
-

@@ -305,7 +305,10 @@ impl Executor {
 fn own_writes_noticed(service: String, paths: &BTreeSet<PathBuf>) -> EventKind {
     let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     EventKind::Noticed {
-        message: format!("building {service} writes into its own sources: {}; that is left out", paths.join(", ")),
+        message: format!(
+            "building {service} writes into its own sources: {}; that is left out",
+            paths.join(", ")
+        ),
         service: Some(service),
         hint: Some("list it in .gitignore".to_owned()),
     }

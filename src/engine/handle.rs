@@ -11,8 +11,10 @@ use super::driver::Driver;
 use super::executor::Report;
 use super::ports::{Announcer, Traffic, Wiring};
 use super::rest::Rest;
-use super::state::{Input, Wishes};
+use super::state::{Input, State, Wishes};
+use crate::model::desired::Pin;
 use crate::model::event::Failure;
+use crate::model::instance::Generation;
 use crate::model::name::ServiceName;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
@@ -86,10 +88,11 @@ pub(super) enum Command {
 }
 
 impl Engine {
+    /// `past` are the latest generations that there ever were.
     #[must_use]
-    pub fn start(parts: EngineParts) -> Self {
+    pub fn start(parts: EngineParts, past: BTreeMap<ServiceName, Generation>) -> Self {
         let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
-        tokio::spawn(Driver::new(parts).run(receiver));
+        tokio::spawn(Driver::new(parts, State::after(past)).run(receiver));
         Self { commands }
     }
 
@@ -148,6 +151,22 @@ impl Engine {
     /// [`Stopping`] when the loop has ended.
     pub async fn restart(&self, services: BTreeSet<ServiceName>) -> Result<Outcome, Stopping> {
         self.change(Input::Restart { services }).await
+    }
+
+    /// As [`Self::restart`], and by the sources as they are, whatever was rolled back.
+    ///
+    /// # Errors
+    /// [`Stopping`] when the loop has ended.
+    pub async fn redeploy(&self, services: BTreeSet<ServiceName>) -> Result<Outcome, Stopping> {
+        self.change(Input::Redeploy { services }).await
+    }
+
+    /// Runs what an earlier generation ran, until the sources of the service are others.
+    ///
+    /// # Errors
+    /// [`Stopping`] when the loop has ended.
+    pub async fn roll_back(&self, service: ServiceName, pin: Pin) -> Result<Outcome, Stopping> {
+        self.change(Input::RollBack { service, pin }).await
     }
 
     /// # Errors

@@ -7,6 +7,7 @@
 //! - [`deployments`] says of a plan which deployments begin with it, and why.
 //! - [`executor`] walks a plan in parallel and decides nothing; [`workshop`] is where it builds, [`arrivals`]
 //!   knows when a generation has taken over.
+//! - [`trouble`] is how a service fails, and when it is tried again.
 //! - [`status`] is what `ps` shows of all that.
 //! - [`rest`] holds it still while another process takes over.
 //! - [`observer`] keeps the latest snapshot; [`probe`] asks an instance whether it is ready.
@@ -15,8 +16,8 @@
 //! in [`ports`]. It names neither an HTTP server nor a container engine.
 
 mod arrivals;
-mod deployments;
 mod decision;
+mod deployments;
 pub mod desire;
 mod driver;
 pub mod executor;
@@ -27,6 +28,7 @@ pub mod probe;
 pub mod rest;
 pub mod state;
 pub mod status;
+pub mod trouble;
 mod workshop;
 
 pub use decision::{let_go, preview};

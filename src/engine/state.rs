@@ -12,23 +12,18 @@ use tokio::time::Instant;
 
 use super::executor::{Report, how_it_ended};
 use super::observer::find;
+use super::trouble::{Retry, Trouble};
 use crate::model::catalog::{Catalog, EndpointState};
+use crate::model::desired::Pin;
 use crate::model::event::{EventKind, Failure};
-use crate::model::instance::{Generation, InstanceName, SpecHash};
+use crate::model::instance::{BuildDigest, Generation, InstanceName, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
 use crate::model::platform::Platform;
 use crate::plan::Plan;
 
-/// The pause before a failed service is tried again: doubled with each failure, up to the longest.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
-
 /// An instance that served for this long was sound: its later failure is counted as a first one.
 const SOUND_AFTER: Duration = Duration::from_secs(60);
-
-/// A service that failed this often in a row is called crash-looping.
-pub const CRASH_LOOP: u32 = 3;
 
 /// Everything that can happen to the engine.
 #[derive(Debug)]
@@ -43,6 +38,15 @@ pub enum Input {
     },
     Restart {
         services: BTreeSet<ServiceName>,
+    },
+    /// As a restart, and by the sources as they are, whatever was rolled back.
+    Redeploy {
+        services: BTreeSet<ServiceName>,
+    },
+    /// Run what an earlier generation ran.
+    RollBack {
+        service: ServiceName,
+        pin: Pin,
     },
     /// Go on where another process has stopped.
     Succeed {
@@ -103,6 +107,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The version that is wanted of each service, whether the plan says anything about it or not.
     pub versions: BTreeMap<ServiceName, SpecHash>,
+    /// What the sources of each service are.
+    pub digests: BTreeMap<ServiceName, BuildDigest>,
     /// Services whose sources could not be read.
     pub failed: BTreeMap<ServiceName, Failure>,
 }
@@ -114,6 +120,7 @@ pub struct Wishes {
     pub scale: BTreeMap<ServiceName, u16>,
     pub restart_through: BTreeMap<ServiceName, Generation>,
     pub last_generation: BTreeMap<ServiceName, Generation>,
+    pub pins: BTreeMap<ServiceName, Pin>,
     /// The services that were asked for; `None` is all.
     pub active: Option<BTreeSet<ServiceName>>,
 }
@@ -125,6 +132,8 @@ pub struct State {
     pub scale: BTreeMap<ServiceName, u16>,
     pub restart_through: BTreeMap<ServiceName, Generation>,
     pub last_generation: BTreeMap<ServiceName, Generation>,
+    /// Services that were rolled back.
+    pub pins: BTreeMap<ServiceName, Pin>,
     pub failures: BTreeMap<ServiceName, Trouble>,
     /// The services that were asked for; `None` is all.
     active: Option<BTreeSet<ServiceName>>,
@@ -138,17 +147,6 @@ pub struct State {
     sight: Sight,
     /// Why the runtime could not be looked at, while it cannot.
     pub blind: Option<Failure>,
-}
-
-/// How a service has been failing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trouble {
-    pub count: u32,
-    /// `None` once it is being tried again, until that has failed too.
-    pub retry_at: Option<Instant>,
-    /// The version that fails, where it is known: another one need not wait.
-    pub version: Option<SpecHash>,
-    pub failure: Failure,
 }
 
 /// Whether it is being looked and planned. That is never done twice at once.
@@ -197,6 +195,12 @@ enum Sight {
 }
 
 impl State {
+    /// Of a platform that had these generations before.
+    #[must_use]
+    pub fn after(last_generation: BTreeMap<ServiceName, Generation>) -> Self {
+        Self { last_generation, ..Self::default() }
+    }
+
     #[must_use]
     pub fn step(&mut self, input: Input, now: Instant) -> Vec<Effect> {
         match input {
@@ -207,6 +211,14 @@ impl State {
                 self.try_anew(services)
             }
             Input::Restart { services } => self.restart(services),
+            Input::Redeploy { services } => {
+                self.pins.retain(|service, _| !services.contains(service));
+                self.restart(services)
+            }
+            Input::RollBack { service, pin } => {
+                self.pins.insert(service.clone(), pin);
+                self.try_anew([service].into())
+            }
             Input::Succeed { platform, wishes } => self.succeed(platform, wishes),
             Input::Resume => {
                 self.look = Look::None;
@@ -241,8 +253,7 @@ impl State {
     /// The services that wait out a back-off, and the version for which they do.
     #[must_use]
     pub fn waiting(&self, now: Instant) -> BTreeMap<ServiceName, Option<SpecHash>> {
-        let waits = |(_, trouble): &(&ServiceName, &Trouble)| trouble.retry_at.is_some_and(|at| at > now);
-        let waiting = self.failures.iter().filter(waits);
+        let waiting = self.failures.iter().filter(|(_, trouble)| trouble.waits(now));
         waiting.map(|(service, trouble)| (service.clone(), trouble.version.clone())).collect()
     }
 
@@ -267,7 +278,7 @@ impl State {
     /// When the next service that failed is due for another try.
     #[must_use]
     pub fn next_retry(&self) -> Option<Instant> {
-        self.failures.values().filter_map(|trouble| trouble.retry_at).min()
+        self.failures.values().filter_map(Trouble::retry_at).min()
     }
 
     /// `None` as long as nobody has asked for anything.
@@ -277,6 +288,7 @@ impl State {
             scale: self.scale.clone(),
             restart_through: self.restart_through.clone(),
             last_generation: self.last_generation.clone(),
+            pins: self.pins.clone(),
             active: self.active.clone(),
         })
     }
@@ -307,6 +319,8 @@ impl State {
     }
 
     fn apply(&mut self, platform: Arc<Platform>, only: Option<BTreeSet<ServiceName>>) -> Vec<Effect> {
+        // The manifest and the sources as they are: what was rolled back of them goes on.
+        self.pins.retain(|service, _| only.as_ref().is_some_and(|only| !only.contains(service)));
         let asked = only.map(|names| with_callees(&platform, names));
         // What was asked for before stays asked for; asking for all asks for all from then on.
         self.active = match (self.platform.is_some(), self.active.take(), asked) {
@@ -331,9 +345,11 @@ impl State {
     }
 
     fn succeed(&mut self, platform: Arc<Platform>, wishes: Wishes) -> Vec<Effect> {
-        let Wishes { scale, restart_through, last_generation, active } = wishes;
+        let Wishes { scale, restart_through, last_generation, pins, active } = wishes;
         *self = Self { scale, restart_through, last_generation, ..Self::default() };
-        self.apply(platform, active)
+        let effects = self.apply(platform, active);
+        self.pins = pins;
+        effects
     }
 
     fn restart(&mut self, services: BTreeSet<ServiceName>) -> Vec<Effect> {
@@ -395,10 +411,11 @@ impl State {
                 effects.push(Effect::GiveUp(*id));
             }
         }
-        let Planned { plan, versions, failed } = planned;
+        let Planned { plan, versions, digests, failed } = planned;
         self.versions = versions;
+        self.unpin(&digests);
         for (service, failure) in failed {
-            if self.failures.get(&service).is_none_or(|trouble| trouble.retry_at.is_none()) {
+            if !self.failures.get(&service).is_some_and(Trouble::has_failed) {
                 self.count_failure(&service, failure, None, now);
             }
         }
@@ -411,6 +428,14 @@ impl State {
         }
         effects.extend(self.settled());
         effects
+    }
+
+    /// What was rolled back stays so until its sources are others.
+    fn unpin(&mut self, digests: &BTreeMap<ServiceName, BuildDigest>) {
+        self.pins.retain(|service, pin| match digests.get(service) {
+            Some(digest) => pin.over.get_or_insert_with(|| digest.clone()) == digest,
+            None => true,
+        });
     }
 
     fn begin(&mut self, plan: Plan) -> Effect {
@@ -480,13 +505,9 @@ impl State {
         version: Option<SpecHash>,
         now: Instant,
     ) -> Duration {
-        let before = self.failures.remove(service);
-        let count = before.as_ref().map_or(1, |trouble| trouble.count.saturating_add(1));
-        let pause = FIRST_RETRY.saturating_mul(1_u32 << (count - 1).min(6)).min(LONGEST_RETRY);
-        // The first failure is the one worth reading; later ones tend to repeat it.
-        let failure = before.map_or(failure, |trouble| trouble.failure);
-        self.failures
-            .insert(service.clone(), Trouble { count, retry_at: Some(now + pause), version, failure });
+        let trouble = Trouble::after(self.failures.remove(service), failure, version, now);
+        let pause = trouble.retry_at().map_or(Duration::ZERO, |at| at - now);
+        self.failures.insert(service.clone(), trouble);
         pause
     }
 
@@ -534,15 +555,15 @@ impl State {
         let since = &self.serving_since;
         self.failures.retain(|service, trouble| {
             let is_sound = since.get(service).is_some_and(|since| now - *since >= SOUND_AFTER);
-            trouble.retry_at.is_some() || !is_sound
+            trouble.has_failed() || !is_sound
         });
-        let is_due = |trouble: &&mut Trouble| trouble.retry_at.is_some_and(|at| at <= now);
+        let is_due = |trouble: &&mut Trouble| trouble.retry_at().is_some_and(|at| at <= now);
         let due: Vec<&mut Trouble> = self.failures.values_mut().filter(is_due).collect();
         if due.is_empty() {
             return Vec::new();
         }
         for trouble in due {
-            trouble.retry_at = None;
+            trouble.retry = Retry::UnderWay;
         }
         self.reconcile_soon()
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::instance::{BuildDigest, Program, SpecHash};
+use super::instance::{BuildDigest, Generation, Program, SpecHash};
 use super::name::ServiceName;
 use super::platform::ServiceSpec;
 
@@ -11,6 +11,18 @@ use super::platform::ServiceSpec;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Desired {
     pub services: BTreeMap<ServiceName, DesiredService>,
+}
+
+/// What an earlier generation of a service ran, to be run again as long as its sources stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    pub program: Program,
+    /// What that was made from, where it is known.
+    pub digest: Option<BuildDigest>,
+    /// The generation that it was.
+    pub to: Generation,
+    /// The sources that it takes the place of; `None` until they have been looked at.
+    pub over: Option<BuildDigest>,
 }
 
 /// One service's wish: `replicas` instances, all of the same hash.

@@ -135,6 +135,8 @@ pub enum Wish {
     Apply,
     Scale,
     Restart,
+    Redeploy,
+    RollBack,
 }
 
 /// The stages of a deployment, in their order.
@@ -179,6 +181,9 @@ pub struct Failure {
     pub timed_out: bool,
     /// Whether the engine itself did not answer.
     pub engine_lost: bool,
+    /// Whether it would be the same every time, as long as nothing is changed.
+    #[serde(default)]
+    pub is_lasting: bool,
 }
 
 impl EventKind {

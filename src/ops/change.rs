@@ -8,7 +8,7 @@ use super::context::{Context, known_service, known_services};
 use super::detached::{self, Replaced};
 use super::error::OpsError;
 use super::patience::Patience;
-use crate::admin::client::ClientError;
+use crate::admin::client::{Client, ClientError};
 use crate::admin::{Change, Message};
 use crate::model::event::Event;
 use crate::model::outcome::Outcome;
@@ -44,15 +44,33 @@ pub async fn restart(
     services: &[String],
     tell: EventSink<'_>,
 ) -> Result<Outcome, OpsError> {
+    let (client, services) = chosen(context, services)?;
+    follow(client.change(&Change::Restart { services }).await?, tell).await
+}
+
+/// As [`restart`], and by the sources as they are, whatever was rolled back.
+///
+/// # Errors
+/// When a service is unknown, or the platform does not run.
+pub async fn redeploy(
+    context: &Context,
+    services: &[String],
+    tell: EventSink<'_>,
+) -> Result<Outcome, OpsError> {
+    let (client, services) = chosen(context, services)?;
+    follow(client.change(&Change::Redeploy { services }).await?, tell).await
+}
+
+/// Those that are named, or all.
+fn chosen(context: &Context, services: &[String]) -> Result<(Client, BTreeSet<String>), OpsError> {
     let platform = context.load()?;
     let named = known_services(&platform, services)?;
-    let chosen: BTreeSet<String> = if named.is_empty() {
+    let chosen = if named.is_empty() {
         platform.services.keys().map(ToString::to_string).collect()
     } else {
         named.iter().map(ToString::to_string).collect()
     };
-    let messages = context.client(&platform.id)?.change(&Change::Restart { services: chosen }).await?;
-    follow(messages, tell).await
+    Ok((context.client(&platform.id)?, chosen))
 }
 
 /// Replaces the process that runs the platform by a new one, and nothing else.

@@ -1,5 +1,6 @@
 //! Everything that a verb can fail with, and what that means for the caller.
 
+use super::rollback::RollbackError;
 use crate::admin::Refusal;
 use crate::admin::client::ClientError;
 use crate::auth::AuthError;
@@ -51,6 +52,8 @@ pub enum OpsError {
     Argument { what: &'static str, text: String, reason: String },
     #[error(transparent)]
     History(#[from] HistoryError),
+    #[error(transparent)]
+    Rollback(#[from] RollbackError),
     #[error("failed to {0}")]
     Authority(#[from] AuthorityError),
     #[error("failed to {0}")]
@@ -100,6 +103,7 @@ impl OpsError {
             | Self::Scope(_)
             | Self::Argument { .. }
             | Self::NoSuchService { .. }
+            | Self::Rollback(_)
             | Self::NeedsYes => ExitCode::Usage,
             Self::Folder(FolderError::Locked { .. })
             | Self::ServiceExists { .. }
@@ -144,6 +148,7 @@ impl OpsError {
                 Some("wait for it, or stop it with: msctl down".to_owned())
             }
             Self::Folder(_) => Some("set MSCTL_STATE_DIR to a folder that you may write to".to_owned()),
+            Self::Rollback(error) => Some(error.hint()),
             Self::NoSuchService { name, known } => Some(did_you_mean(name, known)),
             Self::ServiceExists { .. } => Some("choose another name, or move that folder away".to_owned()),
             Self::NothingRuns { service } => Some(format!("see why with: msctl describe {service}")),

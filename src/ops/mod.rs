@@ -16,6 +16,7 @@ pub mod host;
 pub mod logs;
 pub mod new;
 pub mod ps;
+pub mod rollback;
 pub mod routes;
 pub mod tls;
 pub mod token;

@@ -17,8 +17,11 @@ use crate::engine::ports::Announcer as _;
 use crate::engine::{Engine, Stopping, Wishes};
 use crate::gateway::{Gateway, metrics};
 use crate::manifest;
+use crate::model::deployment::Recipe;
+use crate::model::desired::Pin;
 use crate::model::event::{Event, EventKind, Wish};
 use crate::model::explanation::{Explanation, Question};
+use crate::model::instance::{BuildDigest, Generation};
 use crate::model::name::ServiceName;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
@@ -99,7 +102,8 @@ impl Control for PlatformControl {
                 let turn = self.turn.lock().await;
                 let platform = self.reload().await?;
                 self.follow(&platform);
-                let applied = self.engine.begin_to_apply(platform, only).await.map_err(|Stopping| stopping())?;
+                let applied =
+                    self.engine.begin_to_apply(platform, only).await.map_err(|Stopping| stopping())?;
                 drop(turn);
                 applied.outcome().await
             }
@@ -108,6 +112,14 @@ impl Control for PlatformControl {
                 self.engine.scale(replicas.collect::<Result<_, Refusal>>()?).await
             }
             Change::Restart { services } => self.engine.restart(parse(&services)?).await,
+            Change::Redeploy { services } => self.engine.redeploy(parse(&services)?).await,
+            Change::RollBack { service, to, recipe } => {
+                let pin = pin(to, recipe).ok_or_else(|| Refusal {
+                    message: format!("nobody has written down what {service} v{to} ran"),
+                    hint: Some("msctl history shows what there was".to_owned()),
+                })?;
+                self.engine.roll_back(parse_one(&service)?, pin).await
+            }
         };
         done.map_err(|Stopping| stopping())
     }
@@ -209,8 +221,15 @@ fn asked(change: &Change) -> EventKind {
         Change::Apply { services } => (Wish::Apply, services.iter().flatten().cloned().collect()),
         Change::Scale { replicas } => (Wish::Scale, replicas.keys().cloned().collect()),
         Change::Restart { services } => (Wish::Restart, services.iter().cloned().collect()),
+        Change::Redeploy { services } => (Wish::Redeploy, services.iter().cloned().collect()),
+        Change::RollBack { service, .. } => (Wish::RollBack, vec![service.clone()]),
     };
     EventKind::Asked { change, services }
+}
+
+fn pin(to: u32, recipe: Recipe) -> Option<Pin> {
+    let (program, digest) = (recipe.program?.into(), recipe.digest.map(BuildDigest));
+    Some(Pin { program, digest, to: Generation::new(to)?, over: None })
 }
 
 fn stopping() -> Refusal {

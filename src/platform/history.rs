@@ -89,11 +89,21 @@ pub fn latest(
     }
 }
 
-/// The highest generation that each service ever had, so that the next one is new to everybody.
-///
-/// # Errors
-/// When the history cannot be read.
-pub fn generations(folder: &StateFolder) -> Result<BTreeMap<ServiceName, Generation>, HistoryError> {
+/// The highest generation that each service ever had, so that the next one is new to everybody. What
+/// cannot be read counts as nothing: what runs is known without it.
+pub async fn generations(folder: &StateFolder) -> BTreeMap<ServiceName, Generation> {
+    let folder = folder.clone();
+    match tokio::task::spawn_blocking(move || read_generations(&folder)).await {
+        Ok(Ok(generations)) => generations,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "generations are counted without the history");
+            BTreeMap::new()
+        }
+        Err(_) => BTreeMap::new(),
+    }
+}
+
+fn read_generations(folder: &StateFolder) -> Result<BTreeMap<ServiceName, Generation>, HistoryError> {
     let Some(store) = existing(folder)? else { return Ok(BTreeMap::new()) };
     let known = |(service, number): (String, u32)| Some((service.parse().ok()?, Generation::new(number)?));
     Ok(store.generations()?.into_iter().filter_map(known).collect())

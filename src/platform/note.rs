@@ -10,7 +10,9 @@ use super::addresses::Entrance;
 use super::watching::Watching;
 use crate::engine::Wishes;
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
-use crate::model::instance::{Generation, InstanceName};
+use crate::model::deployment::RecordedProgram;
+use crate::model::desired::Pin;
+use crate::model::instance::{BuildDigest, Generation, InstanceName};
 use crate::model::name::ServiceName;
 
 /// The names of the descriptors beside the note.
@@ -56,7 +58,18 @@ struct WishesNote {
     scale: BTreeMap<String, u16>,
     restart_through: BTreeMap<String, u32>,
     last_generation: BTreeMap<String, u32>,
+    #[serde(default)]
+    pins: BTreeMap<String, PinNote>,
     active: Option<BTreeSet<String>>,
+}
+
+/// What a service was rolled back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct PinNote {
+    program: RecordedProgram,
+    digest: Option<String>,
+    to: u32,
+    over: Option<String>,
 }
 
 impl Note {
@@ -124,6 +137,7 @@ impl WishesNote {
             scale: wishes.scale.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
             restart_through: numbers(&wishes.restart_through),
             last_generation: numbers(&wishes.last_generation),
+            pins: wishes.pins.iter().map(|(name, pin)| (name.to_string(), PinNote::of(pin))).collect(),
             active: wishes.active.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
         }
     }
@@ -140,8 +154,33 @@ impl WishesNote {
             scale: self.scale.iter().filter_map(count).collect(),
             restart_through: generations(&self.restart_through),
             last_generation: generations(&self.last_generation),
+            pins: self
+                .pins
+                .iter()
+                .filter_map(|(name, pin)| Some((name.parse().ok()?, pin.read()?)))
+                .collect(),
             active: self.active.as_ref().map(names),
         }
+    }
+}
+
+impl PinNote {
+    fn of(pin: &Pin) -> Self {
+        Self {
+            program: RecordedProgram::from(&pin.program),
+            digest: pin.digest.as_ref().map(|digest| digest.0.clone()),
+            to: pin.to.number(),
+            over: pin.over.as_ref().map(|digest| digest.0.clone()),
+        }
+    }
+
+    fn read(&self) -> Option<Pin> {
+        Some(Pin {
+            program: self.program.clone().into(),
+            digest: self.digest.clone().map(BuildDigest),
+            to: Generation::new(self.to)?,
+            over: self.over.clone().map(BuildDigest),
+        })
     }
 }
 
@@ -169,6 +208,7 @@ pub fn entrance_named(name: &str) -> Option<Entrance> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::instance::Program;
 
     #[test]
     fn what_is_written_down_is_read_back_after_a_journey_as_text() {
@@ -180,10 +220,17 @@ mod tests {
             .map(|state| Endpoint { instance: instance.clone(), address: ([127, 0, 0, 1], 1).into(), state })
             .collect();
         let catalog = Catalog { version: 7, services: [(service.clone(), endpoints.clone())].into() };
+        let pin = Pin {
+            program: Program::Image { reference: "sha256:1".to_owned() },
+            digest: Some(BuildDigest("d".to_owned())),
+            to: Generation::FIRST,
+            over: None,
+        };
         let wishes = Wishes {
             scale: [(service.clone(), 3)].into(),
             restart_through: [(service.clone(), Generation::FIRST)].into(),
             last_generation: [(service.clone(), Generation::FIRST.next())].into(),
+            pins: [(service.clone(), pin)].into(),
             active: Some([service].into()),
         };
         let docker_host = Some("unix:///x".to_owned());

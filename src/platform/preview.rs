@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::bus::Bus;
 use super::folder::StateFolder;
+use super::history;
 use super::traffic::NoTraffic;
 use super::wiring::Wiring;
 use crate::engine::executor::Executor;
@@ -37,5 +38,6 @@ pub async fn plan(
     only: Option<BTreeSet<ServiceName>>,
 ) -> Result<Plan, Failure> {
     let executor = bare_executor(folder, &runtime, Arc::default());
-    engine::preview(&executor, State::default(), platform, only).await
+    let state = State::after(history::generations(folder).await);
+    engine::preview(&executor, state, platform, only).await
 }

@@ -1,6 +1,7 @@
 //! A platform that runs in this process: bound, built and spawned in order, and stopped in the
 //! reverse one.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::control::PlatformControl;
 use super::doors::Doors;
 use super::ending::{Ending, EndsWhenDropped};
 use super::folder::{Lock, StateFolder};
-use super::history::Recorder;
+use super::history::{self, Recorder};
 use super::opening::{open_auth, open_certificates, open_gateway};
 use super::sockets::Sockets;
 use super::start_error::StartError;
@@ -29,6 +30,8 @@ use crate::engine::{Engine, EngineParts};
 use crate::gateway::{self, Farewell, Gateway};
 use crate::handover::Post;
 use crate::model::event::{EventKind, Failure};
+use crate::model::instance::Generation;
+use crate::model::name::ServiceName;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
 use crate::runtime::Runtime;
@@ -56,6 +59,8 @@ struct Interior {
     ending: Ending,
     tasks: TaskTracker,
     sockets: Arc<Sockets>,
+    /// The latest generations that there ever were.
+    generations: BTreeMap<ServiceName, Generation>,
 }
 
 impl Interior {
@@ -79,7 +84,8 @@ impl Interior {
             sockets: Arc::clone(&sockets),
         };
         let wiring = Arc::new(Wiring::new(&underlay, folder.process(), house));
-        Ok(Self { traffic, gateway, wiring, ending, tasks, sockets })
+        let generations = history::generations(folder).await;
+        Ok(Self { traffic, gateway, wiring, ending, tasks, sockets, generations })
     }
 
     fn control(
@@ -90,13 +96,14 @@ impl Interior {
         certificates: Option<Arc<Certificates>>,
     ) -> Arc<PlatformControl> {
         let bus = Arc::new(Bus::default());
-        let engine = Engine::start(EngineParts {
+        let parts = EngineParts {
             runtime: Arc::clone(&ground.runtime),
             traffic: Arc::clone(&self.traffic) as _,
             wiring: Arc::clone(&self.wiring) as _,
             announcer: Arc::clone(&bus) as _,
             failure_logs: folder.failures(),
-        });
+        };
+        let engine = Engine::start(parts, self.generations.clone());
         Arc::new(PlatformControl {
             engine,
             traffic: Arc::clone(&self.traffic),

@@ -233,6 +233,8 @@ impl From<RuntimeError> for Failure {
             message: error.to_string(),
             hint: error.hint().map(str::to_owned),
             engine_lost: error.is_unreachable(),
+            // A step of a Dockerfile is a command like any other.
+            is_lasting: matches!(error, RuntimeError::BuildFailed { .. }),
             excerpt: match &error {
                 RuntimeError::BuildFailed { tail, .. } => tail.clone(),
                 _ => Vec::new(),

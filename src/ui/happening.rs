@@ -66,6 +66,8 @@ fn told_of_platform(kind: &EventKind) -> String {
                 Wish::Apply => "up",
                 Wish::Scale => "scale",
                 Wish::Restart => "restart",
+                Wish::Redeploy => "redeploy",
+                Wish::RollBack => "rollback",
             };
             let whom =
                 if services.is_empty() { String::new() } else { format!(" of {}", services.join(", ")) };

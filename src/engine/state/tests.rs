@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::engine::status;
 use crate::engine::tests::fixtures::{instance, name_of, names, platform, service};
+use crate::engine::trouble::{CRASH_LOOP, LONGEST_RETRY};
 use crate::model::catalog::Endpoint;
 use crate::model::observed::InstanceState;
 use crate::model::observed::ObservedInstance;
@@ -55,7 +56,7 @@ impl Desk {
     fn planned_of_version(&mut self, version: &str, services: &[&str]) -> Vec<Effect> {
         let versions = ["a", "b", "c", "d"].map(|name| (name_of(name), SpecHash(version.to_owned())));
         let plan = chain(services);
-        self.step(Input::Planned(Planned { plan, versions: versions.into(), failed: BTreeMap::new() }))
+        self.step(Input::Planned(Planned { plan, versions: versions.into(), ..Planned::default() }))
     }
 
     /// The run with this number has ended.
@@ -113,7 +114,7 @@ impl Desk {
 
     /// How long the service still has to wait, in seconds; `None` when it is not failing.
     fn pause(&self, service: &str) -> Option<u64> {
-        let at = self.state.failures.get(&name_of(service))?.retry_at?;
+        let at = self.state.failures.get(&name_of(service))?.retry_at()?;
         Some((at - self.now).as_secs())
     }
 
@@ -467,7 +468,7 @@ proptest! {
         for (number, seconds) in all {
             desk.now += Duration::from_secs(seconds);
             let _ = happen(&mut desk, number);
-            let longest = desk.state.failures.values().filter_map(|trouble| trouble.retry_at).max();
+            let longest = desk.state.failures.values().filter_map(Trouble::retry_at).max();
             prop_assert!(longest.is_none_or(|at| at <= desk.now + LONGEST_RETRY));
         }
         while desk.state.is_executing() {

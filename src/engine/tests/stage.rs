@@ -1,5 +1,6 @@
 //! An engine with everything around it in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -39,13 +40,14 @@ impl Stage {
     pub fn over(fake: &Fake, runtime: Arc<dyn Runtime>) -> Self {
         let (routes, journal) = (Arc::new(Routes::default()), Arc::new(Journal::default()));
         let failure_logs = tempfile::tempdir().unwrap();
-        let engine = Engine::start(EngineParts {
+        let parts = EngineParts {
             runtime,
             traffic: Arc::clone(&routes) as _,
             wiring: Arc::new(Signposts),
             announcer: Arc::clone(&journal) as _,
             failure_logs: failure_logs.path().to_owned(),
-        });
+        };
+        let engine = Engine::start(parts, BTreeMap::new());
         Self { fake: fake.clone(), engine, routes, journal, failure_logs }
     }
 

@@ -258,8 +258,10 @@ impl Track {
         let Some(number) = self.newest(generation) else { return };
         let mut later =
             self.deployments.iter().filter(|one| one.number > number && one.outcome == Outcome::Live);
-        let over =
-            later.next_back().map_or(Outcome::Stopped, |one| Outcome::Superseded { by: one.generation });
+        let over = later.next_back().map_or(Outcome::Stopped, |one| match one.cause {
+            Cause::RolledBack { to } => Outcome::RolledBack { to },
+            _ => Outcome::Superseded { by: one.generation },
+        });
         self.update(number, |one| {
             if one.was_live() {
                 one.stopped.get_or_insert(at);

@@ -55,7 +55,7 @@ async fn the_next_process_goes_on_and_down_closes_what_is_open() {
         recorder.flush().await;
     }
     assert_eq!(shown(&folder), ["v2 live", "v1 superseded by v2"]);
-    assert_eq!(generations(&folder).unwrap().values().map(|one| one.number()).collect::<Vec<_>>(), [2]);
+    assert_eq!(generations(&folder).await.values().map(|one| one.number()).collect::<Vec<_>>(), [2]);
     close(&folder).unwrap();
     assert_eq!(shown(&folder), ["v2 stopped", "v1 superseded by v2"]);
 }
