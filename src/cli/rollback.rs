@@ -20,7 +20,7 @@ pub struct RollbackArgs {
     /// The service
     service: String,
     /// The version to go back to, as msctl history shows it
-    #[arg(long, value_name = "VERSION", value_parser = parse_generation)]
+    #[arg(long, env = "MSCTL_TO", value_name = "VERSION", value_parser = parse_generation)]
     to: Option<u32>,
 }
 

@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::desire::{Wish, Wished, desire};
-use super::executor::{Executor, Ground, Report};
+use super::executor::{Executor, Ground, Report, not_started};
 use super::ports::Wiring;
 use super::state::{Input, Planned, State};
 use crate::build::Builder;
 use crate::model::event::{EventKind, Failure};
 use crate::model::name::ServiceName;
 use crate::model::platform::Platform;
-use crate::plan::{Leaving, Plan, Policy, plan};
+use crate::plan::{Leaving, Plan, Policy, held_back, plan};
 
 /// What a look has led to, with the ground for carrying it out.
 #[derive(Default)]
@@ -91,7 +91,8 @@ impl Order {
             restart_through: state.restart_through.clone(),
             leaving: Leaving::default(),
         };
-        let wished = Wished { scale: state.scale.clone(), pins: state.pins.clone() };
+        let wished =
+            Wished { scale: state.scale.clone(), pins: state.pins.clone(), digests: state.digests.clone() };
         Some(Self { platform: state.platform.clone()?, wished, policy })
     }
 
@@ -123,14 +124,20 @@ impl Order {
 
     /// Looks and decides, without doing anything.
     async fn plan(&mut self, executor: &Executor, builder: &Builder) -> Result<(Plan, Wish), Failure> {
-        let wish = desire(&self.platform, &self.wished, builder, executor.wiring.as_ref()).await;
+        let mut wish = desire(&self.platform, &self.wished, builder, executor.wiring.as_ref()).await;
         let observed = executor.observer.refresh().await?;
+        let catalog = executor.traffic.catalog();
+        let failed = wish.failed.keys().cloned().collect();
+        for (service, culprit) in held_back(&wish.desired, &observed, &catalog, &self.policy, &failed) {
+            // Whatever changes that is a reason to look again.
+            wish.failed.insert(service, Failure { is_lasting: true, ..not_started(&culprit) });
+        }
         self.policy.held.extend(wish.failed.keys().cloned());
         for seen in &observed.instances {
             let last =
                 self.policy.last_generation.entry(seen.name.service.clone()).or_insert(seen.name.generation);
             *last = (*last).max(seen.name.generation);
         }
-        Ok((plan(&wish.desired, &observed, &executor.traffic.catalog(), &self.policy), wish))
+        Ok((plan(&wish.desired, &observed, &catalog, &self.policy), wish))
     }
 }

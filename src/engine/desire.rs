@@ -31,6 +31,8 @@ pub struct Wish {
 pub struct Wished {
     pub scale: BTreeMap<ServiceName, u16>,
     pub pins: BTreeMap<ServiceName, Pin>,
+    /// Sources that need not be read again.
+    pub digests: BTreeMap<ServiceName, BuildDigest>,
 }
 
 /// Works out the wish for every service of the platform; which of them are held is planning's matter.
@@ -68,7 +70,10 @@ async fn look(
     service: &ServiceSpec,
     wished: &Wished,
 ) -> Result<(BuildDigest, Sources), Failure> {
-    let digest = builder.digest(service).await?;
+    let digest = match wished.digests.get(&service.name) {
+        Some(known) => known.clone(),
+        None => builder.digest(service).await?,
+    };
     let pin = wished.pins.get(&service.name);
     let sources = match pin.filter(|pin| pin.over.as_ref().is_none_or(|over| *over == digest)) {
         Some(pin) => pinned(builder, service, pin, &digest).await?,

@@ -164,13 +164,15 @@ impl Driver {
     }
 
     fn saved(&mut self, saves: BTreeMap<ServiceName, Save>) -> Input {
-        for (service, save) in saves {
+        let services = saves.keys().cloned().collect();
+        // Where it is not known what was touched, nothing is known of why either.
+        for (service, save) in saves.into_iter().filter(|(_, save)| !save.paths.is_empty()) {
             for path in &save.paths {
                 self.executor.saved(&service, path, save.detected);
             }
             self.deployments.saved(service, save);
         }
-        Input::Changed
+        Input::Changed(services)
     }
 
     fn decided(&mut self, decided: Result<Decision, Failure>) -> Input {

@@ -301,6 +301,15 @@ impl Executor {
     }
 }
 
+/// Why a service is not started that calls one which failed.
+pub(super) fn not_started(culprit: &ServiceName) -> Failure {
+    Failure {
+        message: format!("not started, because it calls {culprit}, which failed"),
+        hint: Some(format!("mend {culprit} first")),
+        ..Failure::default()
+    }
+}
+
 /// A build that writes into its own sources would be a reason for the next one.
 fn own_writes_noticed(service: String, paths: &BTreeSet<PathBuf>) -> EventKind {
     let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
@@ -375,11 +384,7 @@ impl Report {
             self.given_up.insert(step.service.clone());
             return;
         }
-        let failure = Failure {
-            message: format!("not started, because it calls {culprit}, which failed"),
-            hint: Some(format!("mend {culprit} first")),
-            ..Failure::default()
-        };
+        let failure = not_started(culprit);
         announcer.announce(EventKind::StepFailed {
             service: step.service.to_string(),
             step: StepKind::Start,

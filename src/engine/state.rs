@@ -15,7 +15,7 @@ use super::observer::find;
 use super::trouble::{Retry, Trouble};
 use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::desired::Pin;
-use crate::model::event::{EventKind, Failure};
+use crate::model::event::{EventKind, Failure, StepKind};
 use crate::model::instance::{BuildDigest, Generation, InstanceName, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
@@ -61,8 +61,8 @@ pub enum Input {
     },
     /// A look that failed.
     Unseen(Failure),
-    /// Something that services are made from may have changed.
-    Changed,
+    /// Something that these services are made from may have changed.
+    Changed(BTreeSet<ServiceName>),
     /// The manifest is another one. What was asked for is what counts, as it is there now.
     Edited(Arc<Platform>),
     /// What [`Effect::Reconcile`] has led to.
@@ -121,6 +121,8 @@ pub struct Wishes {
     pub restart_through: BTreeMap<ServiceName, Generation>,
     pub last_generation: BTreeMap<ServiceName, Generation>,
     pub pins: BTreeMap<ServiceName, Pin>,
+    /// What the sources of each service were when they were last to be looked at.
+    pub digests: BTreeMap<ServiceName, BuildDigest>,
     /// The services that were asked for; `None` is all.
     pub active: Option<BTreeSet<ServiceName>>,
 }
@@ -134,6 +136,9 @@ pub struct State {
     pub last_generation: BTreeMap<ServiceName, Generation>,
     /// Services that were rolled back.
     pub pins: BTreeMap<ServiceName, Pin>,
+    /// What the sources of services are, until something says that they may be others. Nothing else is a
+    /// reason to read them again.
+    pub digests: BTreeMap<ServiceName, BuildDigest>,
     pub failures: BTreeMap<ServiceName, Trouble>,
     /// The services that were asked for; `None` is all.
     active: Option<BTreeSet<ServiceName>>,
@@ -213,6 +218,7 @@ impl State {
             Input::Restart { services } => self.restart(services),
             Input::Redeploy { services } => {
                 self.pins.retain(|service, _| !services.contains(service));
+                self.digests.retain(|service, _| !services.contains(service));
                 self.restart(services)
             }
             Input::RollBack { service, pin } => {
@@ -226,7 +232,10 @@ impl State {
                 self.reconcile_soon()
             }
             Input::Observed { observed, catalog } => self.look(&observed, &catalog, now),
-            Input::Changed => self.reconcile_soon(),
+            Input::Changed(services) => {
+                self.digests.retain(|service, _| !services.contains(service));
+                self.reconcile_soon()
+            }
             Input::Edited(platform) => self.follow(platform),
             Input::Planned(planned) => self.carry_out(planned, now),
             Input::Executed { run, report } => self.finish(run, report, now),
@@ -289,6 +298,7 @@ impl State {
             restart_through: self.restart_through.clone(),
             last_generation: self.last_generation.clone(),
             pins: self.pins.clone(),
+            digests: self.digests.clone(),
             active: self.active.clone(),
         })
     }
@@ -341,14 +351,15 @@ impl State {
             now.is_some() && before.is_none_or(|before| replicas(before) == now)
         });
         self.platform = Some(platform);
+        self.digests.clear();
         self.reconcile_soon()
     }
 
     fn succeed(&mut self, platform: Arc<Platform>, wishes: Wishes) -> Vec<Effect> {
-        let Wishes { scale, restart_through, last_generation, pins, active } = wishes;
+        let Wishes { scale, restart_through, last_generation, pins, digests, active } = wishes;
         *self = Self { scale, restart_through, last_generation, ..Self::default() };
         let effects = self.apply(platform, active);
-        self.pins = pins;
+        (self.pins, self.digests) = (pins, digests);
         effects
     }
 
@@ -413,9 +424,24 @@ impl State {
         }
         let Planned { plan, versions, digests, failed } = planned;
         self.versions = versions;
+        // How another version failed says nothing about the one that is wanted now.
+        self.failures.retain(|service, trouble| {
+            trouble.is_of_any_version()
+                || failed.contains_key(service)
+                || self.versions.get(service) == trouble.version.as_ref()
+        });
         self.unpin(&digests);
+        if self.look != Look::Stale {
+            self.digests = digests;
+        }
         for (service, failure) in failed {
             if !self.failures.get(&service).is_some_and(Trouble::has_failed) {
+                effects.push(Effect::Announce(EventKind::StepFailed {
+                    service: service.to_string(),
+                    step: StepKind::Start,
+                    subject: service.to_string(),
+                    failure: failure.clone(),
+                }));
                 self.count_failure(&service, failure, None, now);
             }
         }
@@ -440,10 +466,9 @@ impl State {
 
     fn begin(&mut self, plan: Plan) -> Effect {
         let run = Run::of(&plan, &self.versions);
-        // How another version failed says nothing about this one.
-        self.failures.retain(|service, trouble| {
-            let wanted = run.services.get(service);
-            trouble.version.is_none() || wanted.is_none_or(|version| *version == trouble.version)
+        let tried = self.failures.iter_mut().filter(|(service, _)| run.services.contains_key(*service));
+        tried.filter(|(_, trouble)| trouble.is_of_any_version()).for_each(|(_, trouble)| {
+            trouble.retry = Retry::UnderWay;
         });
         self.runs_begun += 1;
         let id = RunId(self.runs_begun);
@@ -513,6 +538,7 @@ impl State {
 
     fn finish(&mut self, id: RunId, report: Report, now: Instant) -> Vec<Effect> {
         let Some(run) = self.runs.remove(&id) else { return Vec::new() };
+        let has_served = !report.succeeded.is_empty();
         for service in report.succeeded.difference(&report.built) {
             // Kept: a service that dies soon after getting ready is still failing in a row.
             self.serving_since.insert(service.clone(), now);
@@ -524,8 +550,12 @@ impl State {
             }
         }
         // A look that is under way leaves alone what was being worked on when it began.
-        let has_built = !report.built.is_empty();
-        if has_built || run.was_passed_over || run.is_superseded || self.look != Look::None {
+        // A build may have changed what it was made from, and so may others meanwhile.
+        self.digests.retain(|service, _| !report.built.contains(service));
+        // What was built is to be started, and what could not be started without this one may be now.
+        let leads_on =
+            !report.built.is_empty() || has_served && self.failures.values().any(Trouble::is_of_any_version);
+        if leads_on || run.was_passed_over || run.is_superseded || self.look != Look::None {
             return self.reconcile_soon();
         }
         self.settled().into_iter().collect()

@@ -61,6 +61,12 @@ impl Trouble {
         self.retry != Retry::UnderWay
     }
 
+    /// Whether it has nothing to do with the version: its sources cannot be read, what it calls fails.
+    #[must_use]
+    pub fn is_of_any_version(&self) -> bool {
+        self.version.is_none()
+    }
+
     #[must_use]
     pub fn retry_at(&self) -> Option<Instant> {
         match self.retry {

@@ -6,11 +6,13 @@
 //!
 //! Nothing here waits, reads a clock or talks to an engine.
 
+mod callees;
 mod decide;
 mod step;
 
 #[cfg(test)]
 mod tests;
 
+pub use callees::held_back;
 pub use decide::{Leaving, Policy, plan};
 pub use step::{Action, Cause, Plan, Step, StepId};

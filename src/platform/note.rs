@@ -60,6 +60,8 @@ struct WishesNote {
     last_generation: BTreeMap<String, u32>,
     #[serde(default)]
     pins: BTreeMap<String, PinNote>,
+    #[serde(default)]
+    digests: BTreeMap<String, String>,
     active: Option<BTreeSet<String>>,
 }
 
@@ -137,6 +139,7 @@ impl WishesNote {
             scale: wishes.scale.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
             restart_through: numbers(&wishes.restart_through),
             last_generation: numbers(&wishes.last_generation),
+            digests: wishes.digests.iter().map(|(name, one)| (name.to_string(), one.0.clone())).collect(),
             pins: wishes.pins.iter().map(|(name, pin)| (name.to_string(), PinNote::of(pin))).collect(),
             active: wishes.active.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
         }
@@ -149,16 +152,15 @@ impl WishesNote {
             numbers.iter().filter_map(known).collect()
         };
         let count = |(name, count): (&String, &u16)| Some((name.parse().ok()?, *count));
+        let pin = |(name, pin): (&String, &PinNote)| Some((name.parse().ok()?, pin.read()?));
+        let digest = |(name, one): (&String, &String)| Some((name.parse().ok()?, BuildDigest(one.clone())));
         let names = |names: &BTreeSet<String>| names.iter().filter_map(|name| name.parse().ok()).collect();
         Wishes {
             scale: self.scale.iter().filter_map(count).collect(),
             restart_through: generations(&self.restart_through),
             last_generation: generations(&self.last_generation),
-            pins: self
-                .pins
-                .iter()
-                .filter_map(|(name, pin)| Some((name.parse().ok()?, pin.read()?)))
-                .collect(),
+            pins: self.pins.iter().filter_map(pin).collect(),
+            digests: self.digests.iter().filter_map(digest).collect(),
             active: self.active.as_ref().map(names),
         }
     }
@@ -231,6 +233,7 @@ mod tests {
             restart_through: [(service.clone(), Generation::FIRST)].into(),
             last_generation: [(service.clone(), Generation::FIRST.next())].into(),
             pins: [(service.clone(), pin)].into(),
+            digests: [(service.clone(), BuildDigest("d".to_owned()))].into(),
             active: Some([service].into()),
         };
         let docker_host = Some("unix:///x".to_owned());

@@ -1,7 +1,6 @@
 //! Follows what the platform is made from: saved sources become deployments, a saved manifest becomes
 //! another plan.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,6 @@ use super::control::PlatformControl;
 use crate::engine::ports::Announcer as _;
 use crate::engine::{Save, Stopping};
 use crate::model::event::EventKind;
-use crate::model::name::ServiceName;
 use crate::watch::{Change, Layout, Options, Report, Touch, Watch};
 
 /// Whether saved files are followed.
@@ -61,11 +59,8 @@ async fn tell(control: &PlatformControl, change: Change) -> Result<(), Stopping>
         return Ok(());
     }
     let settled = change.settled;
-    // Which paths were touched is unknown where everything has to be looked at.
-    let known = change.services.iter().filter(|(_, touch)| !touch.paths.is_empty());
-    let saves: BTreeMap<ServiceName, Save> =
-        known.map(|(service, touch)| (service.clone(), save(touch, settled))).collect();
-    control.engine.saved(saves).await
+    let touches = change.services.into_iter();
+    control.engine.saved(touches.map(|(service, touch)| (service, save(&touch, settled))).collect()).await
 }
 
 fn save(touch: &Touch, settled: std::time::Instant) -> Save {

@@ -17,3 +17,4 @@ mod running;
 mod seeing;
 mod surroundings;
 mod tls;
+mod watching;

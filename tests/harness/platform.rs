@@ -106,12 +106,14 @@ impl TestService {
 pub struct TestPlatform {
     folder: tempfile::TempDir,
     runs_on: RunsOn,
+    is_watched: bool,
 }
 
 impl TestPlatform {
     /// The files of a platform called `shop`; nothing runs yet.
     pub fn new(runs_on: impl Into<RunsOn>, services: &[TestService]) -> Self {
-        let platform = Self { folder: tempfile::tempdir().unwrap(), runs_on: runs_on.into() };
+        let platform =
+            Self { folder: tempfile::tempdir().unwrap(), runs_on: runs_on.into(), is_watched: false };
         fs::create_dir_all(platform.root().join("services")).unwrap();
         platform.write_manifest("");
         for service in services {
@@ -123,6 +125,12 @@ impl TestPlatform {
     /// On processes.
     pub fn of(services: &[TestService]) -> Self {
         Self::new(RunsOn::Processes, services)
+    }
+
+    /// What is saved is deployed, as everywhere but in tests that write several files before they ask.
+    pub fn watched(mut self) -> Self {
+        self.is_watched = true;
+        self
     }
 
     /// Writes msctl.toml anew, with more tables.
@@ -162,6 +170,7 @@ impl TestPlatform {
     /// A command inside the platform.
     pub fn command(&self, arguments: &[&str]) -> Msctl {
         let command = Msctl::new(&self.home(), arguments).within(self.root());
+        let command = if self.is_watched { command } else { command.env("MSCTL_NO_WATCH", "true") };
         match &self.runs_on {
             RunsOn::Processes => command.env("MSCTL_RUNTIME", "process"),
             RunsOn::Containers(None) => command.env("MSCTL_RUNTIME", "docker"),

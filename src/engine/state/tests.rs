@@ -263,9 +263,9 @@ fn what_failed_before_it_was_asked_for_anew_does_not_count() {
 #[test]
 fn services_that_have_nothing_to_do_with_each_other_do_not_wait_for_each_other() {
     let mut desk = Desk::new();
-    assert_eq!(desk.step(Input::Changed), [Effect::Reconcile]);
+    assert_eq!(desk.step(Input::Changed(names(&[]))), [Effect::Reconcile]);
     let [Effect::Execute { run: slow, .. }] = desk.planned(&["a"])[..] else { panic!() };
-    assert_eq!(desk.step(Input::Changed), [Effect::Reconcile]);
+    assert_eq!(desk.step(Input::Changed(names(&[]))), [Effect::Reconcile]);
     assert_eq!(desk.state.busy(), names(&["a"]));
     let [Effect::Execute { run: quick, .. }] = desk.planned(&["d"])[..] else { panic!() };
     assert_eq!(desk.state.busy(), names(&["a", "d"]));
@@ -277,9 +277,9 @@ fn services_that_have_nothing_to_do_with_each_other_do_not_wait_for_each_other()
 #[test]
 fn what_ends_while_it_is_looked_is_looked_at_again() {
     let mut desk = Desk::new();
-    let _ = desk.step(Input::Changed);
+    let _ = desk.step(Input::Changed(names(&[])));
     let [Effect::Execute { run, .. }] = desk.planned(&["a"])[..] else { panic!() };
-    assert_eq!(desk.step(Input::Changed), [Effect::Reconcile], "this look leaves it alone");
+    assert_eq!(desk.step(Input::Changed(names(&[]))), [Effect::Reconcile], "this look leaves it alone");
     assert_eq!(desk.executed(run.0, &["a"], &[]), []);
     assert_eq!(desk.planned_of_version("2", &[]), [Effect::Reconcile], "nothing is settled yet");
 }
@@ -287,13 +287,13 @@ fn what_ends_while_it_is_looked_is_looked_at_again() {
 #[test]
 fn a_newer_version_ends_what_is_under_way_for_an_older_one_and_nothing_else() {
     let mut desk = Desk::new();
-    let _ = desk.step(Input::Changed);
+    let _ = desk.step(Input::Changed(names(&[])));
     let [Effect::Execute { run, .. }] = desk.planned(&["a"])[..] else { panic!() };
-    let _ = desk.step(Input::Changed);
+    let _ = desk.step(Input::Changed(names(&[])));
     assert_eq!(desk.planned(&[]), [], "the same version is still wanted");
-    let _ = desk.step(Input::Changed);
+    let _ = desk.step(Input::Changed(names(&[])));
     assert_eq!(desk.planned_of_version("2", &[]), [Effect::GiveUp(run)]);
-    let _ = desk.step(Input::Changed);
+    let _ = desk.step(Input::Changed(names(&[])));
     assert_eq!(desk.planned_of_version("3", &[]), [], "it was told already");
     assert_eq!(desk.executed(run.0, &[], &["a"]), [Effect::Reconcile]);
     assert_eq!(desk.pause("a"), None, "what was given up has not failed");
@@ -302,11 +302,11 @@ fn a_newer_version_ends_what_is_under_way_for_an_older_one_and_nothing_else() {
 #[test]
 fn a_version_that_failed_waits_and_another_one_does_not() {
     let mut desk = Desk::new();
-    let _ = desk.step(Input::Changed);
+    let _ = desk.step(Input::Changed(names(&[])));
     let _ = desk.report(&[], &["a"]);
     let version = |version: &str| Some(SpecHash(version.to_owned()));
     assert_eq!(desk.state.waiting(desk.now), BTreeMap::from([(name_of("a"), version("1"))]));
-    assert_eq!(desk.step(Input::Changed), [Effect::Reconcile]);
+    assert_eq!(desk.step(Input::Changed(names(&[]))), [Effect::Reconcile]);
     let _ = desk.planned_of_version("2", &["a"]);
     assert_eq!(desk.state.waiting(desk.now), BTreeMap::new());
     let _ = desk.executed(desk.state.runs_begun, &[], &["a"]);
@@ -499,7 +499,7 @@ proptest! {
                 }
                 (2, _, Some(run)) => desk.executed(run.0, &[], &chosen),
                 (3, _, _) => desk.step(Input::Restart { services: names(&chosen) }),
-                _ => desk.step(Input::Changed),
+                _ => desk.step(Input::Changed(names(&[]))),
             };
             for effect in &effects {
                 if let Effect::Execute { plan, .. } = effect {
