@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use crate::model::instance::{BuildDigest, Program};
 use crate::model::name::{PlatformId, ServiceName};
-use crate::model::platform::{Build, ServiceSpec};
+use crate::model::platform::{Budget, Build, ServiceSpec};
 use crate::runtime::{Discarded, ImageId, Images, OutputSink, Runtime};
 
 use super::changes::Snapshot;
 use super::dockerfile;
 use super::error::BuildError;
-use super::kept::{self, Budget, Kept, Role};
+use super::kept::{self, Kept, Role, Standing};
 use super::making::{Made, Marking};
 use super::naming::Naming;
 use super::place::Place;
@@ -176,7 +176,7 @@ impl Builder {
     fn keep_few(&self, service: &ServiceSpec) -> Result<(), BuildError> {
         let mut kept = self.place.kept()?;
         kept.retain(|kept| kept.service == service.name);
-        let old = kept::collect(&kept, &BTreeSet::new(), &Budget::default());
+        let old = kept::collect(&kept, &Standing::default(), &Budget::default());
         old.into_iter().try_for_each(|kept| self.place.discard(kept))
     }
 

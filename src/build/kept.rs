@@ -2,11 +2,13 @@
 //!
 //! Not done here: deciding when to collect, and knowing what is in use.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use crate::model::instance::Program;
 use crate::model::name::ServiceName;
+use crate::model::platform::Budget;
 use crate::runtime::{StoredImage, labels};
 
 use super::thin::BASE_LABEL;
@@ -36,24 +38,34 @@ pub enum Role {
     Artifact,
 }
 
-/// How much is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
-    /// The newest of each service.
-    pub generations: usize,
-    /// In all; `None` for as much as there is.
-    pub bytes: Option<u64>,
+/// What is known of programs besides that they are kept, each by whatever handle or name.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// Those that instances run, or are about to.
+    pub in_use: BTreeSet<String>,
+    /// Those that took requests, and when they last began to.
+    pub served: BTreeMap<String, SystemTime>,
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        Self { generations: 3, bytes: None }
+impl Standing {
+    #[must_use]
+    pub fn uses(&self, kept: &Kept) -> bool {
+        kept.is_called(|name| self.in_use.contains(name))
+    }
+
+    fn served(&self, kept: &Kept) -> Option<SystemTime> {
+        kept.all_names().filter_map(|name| self.served.get(name)).max().copied()
     }
 }
 
 impl Kept {
-    fn is_among(&self, in_use: &BTreeSet<String>) -> bool {
-        in_use.contains(&self.handle) || self.names.iter().any(|name| in_use.contains(name))
+    /// Whether its handle or one of its names is meant.
+    pub fn is_called(&self, is_meant: impl Fn(&str) -> bool) -> bool {
+        self.all_names().any(is_meant)
+    }
+
+    fn all_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().chain([&self.handle]).map(String::as_str)
     }
 }
 
@@ -78,45 +90,58 @@ fn shared(image: &StoredImage, all: &[StoredImage]) -> u64 {
     below.map(|other| other.size).max().unwrap_or(0)
 }
 
-/// The handles and names of what instances run, or what may be asked for again: for [`collect`].
-pub fn in_use<'a>(programs: impl IntoIterator<Item = &'a Program>) -> BTreeSet<String> {
-    let named = programs.into_iter().flat_map(|program| match program {
+/// By which handles and names a program is known.
+#[must_use]
+pub fn names_of(program: &Program) -> Vec<String> {
+    match program {
         Program::Image { reference } => vec![reference.clone()],
         // The program itself, or the name of the shell that runs it.
         Program::Command { argv, .. } => argv.first().into_iter().chain(argv.get(3)).cloned().collect(),
-    });
-    named.collect()
+    }
 }
 
-/// What may go, oldest first. What is in use stays, and of every service the newest program and the
-/// newest base, whatever the budget: the one serves, the other makes the next build quick.
+/// What may go, the dearest last: what took requests is worth more than what never did, and what did
+/// so lately more than what did so long ago. What is in use stays, and of every service the newest
+/// program and the newest base, whatever the budget: the one is what is deployed next, or tried again,
+/// the other makes the next build quick.
 #[must_use]
-pub fn collect<'k>(kept: &'k [Kept], in_use: &BTreeSet<String>, budget: &Budget) -> Vec<&'k Kept> {
-    let mut newest_first: Vec<&Kept> = kept.iter().collect();
-    newest_first.sort_by(|a, b| b.made.cmp(&a.made).then_with(|| a.handle.cmp(&b.handle)));
-    let places = places(&newest_first);
-    let ranked = || newest_first.iter().copied().zip(places.iter().copied());
-    let stays = |one: &Kept, place: usize| place == 0 || one.is_among(in_use);
+pub fn collect<'k>(kept: &'k [Kept], standing: &Standing, budget: &Budget) -> Vec<&'k Kept> {
+    let newest = newest(kept);
+    let stays = |one: &Kept| standing.uses(one) || newest.contains(&one.handle);
+    let mut dearest_first: Vec<&Kept> = kept.iter().collect();
+    dearest_first.sort_by_cached_key(|one| Reverse((standing.served(one), one.made, Reverse(&one.handle))));
     // What stays in any case takes its part of the budget first.
-    let fixed: u64 = ranked().filter(|(one, place)| stays(one, *place)).map(|(one, _)| one.size).sum();
-    let mut left = budget.bytes.map_or(u64::MAX, |bytes| bytes.saturating_sub(fixed));
+    let fixed: u64 = kept.iter().filter(|one| stays(one)).map(|one| one.size).sum();
+    let mut left = budget.bytes.map_or(u64::MAX, |bytes| bytes.bytes().saturating_sub(fixed));
     let mut removed = Vec::new();
-    for (one, place) in ranked().filter(|(one, place)| !stays(one, *place)) {
+    for (one, place) in dearest_first.iter().zip(places(&dearest_first)).filter(|(one, _)| !stays(one)) {
         let most = if one.role == Role::Base { 1 } else { budget.generations };
         match left.checked_sub(one.size).filter(|_| place < most) {
             Some(rest) => left = rest,
-            None => removed.push(one),
+            None => removed.push(*one),
         }
     }
     removed.reverse();
     removed
 }
 
+/// The handles of those that were made last, of each service and role.
+fn newest(kept: &[Kept]) -> BTreeSet<&String> {
+    let mut newest: BTreeMap<(&ServiceName, Role), &Kept> = BTreeMap::new();
+    for one in kept {
+        let found = newest.entry((&one.service, one.role)).or_insert(one);
+        if (one.made, Reverse(&one.handle)) > (found.made, Reverse(&found.handle)) {
+            *found = one;
+        }
+    }
+    newest.into_values().map(|one| &one.handle).collect()
+}
+
 /// The place of each among those of its service and role, counted from 0.
-fn places(newest_first: &[&Kept]) -> Vec<usize> {
+fn places(dearest_first: &[&Kept]) -> Vec<usize> {
     let mut counts: BTreeMap<(&ServiceName, Role), usize> = BTreeMap::new();
     let mut places = Vec::new();
-    for one in newest_first {
+    for one in dearest_first {
         let count = counts.entry((&one.service, one.role)).or_default();
         places.push(*count);
         *count += 1;
@@ -143,9 +168,17 @@ mod tests {
     }
 
     fn removed(kept: &[Kept], used: &[&str], generations: usize, bytes: Option<u64>) -> Vec<String> {
-        let in_use = used.iter().map(|name| (*name).to_owned()).collect();
-        let removed = collect(kept, &in_use, &Budget { generations, bytes });
+        gone(kept, &Standing { in_use: set(used), ..Standing::default() }, generations, bytes)
+    }
+
+    fn gone(kept: &[Kept], standing: &Standing, generations: usize, bytes: Option<u64>) -> Vec<String> {
+        let bytes = bytes.map(|bytes| format!("{bytes}B").parse().unwrap());
+        let removed = collect(kept, standing, &Budget { generations, bytes });
         removed.into_iter().map(|one| one.handle.clone()).collect()
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     #[test]
@@ -158,7 +191,7 @@ mod tests {
     #[test]
     fn what_is_in_use_stays_by_whatever_name() {
         let all = [1, 2, 3, 4, 5].map(|age| kept("order", age, 1));
-        assert_eq!(removed(&all, &["order-5", "order:3"], 1, Some(0)), ["order-4", "order-2"]);
+        assert_eq!(removed(&all, &["order-5", "order:3"], 1, Some(1)), ["order-4", "order-2"]);
     }
 
     #[test]
@@ -166,7 +199,7 @@ mod tests {
         let all = [1, 2, 3].map(|age| kept("order", age, 10));
         assert_eq!(removed(&all, &[], 3, Some(25)), ["order-3"]);
         assert_eq!(removed(&all, &["order-3"], 3, Some(25)), ["order-2"]);
-        assert_eq!(removed(&all, &[], 3, Some(0)), ["order-3", "order-2"]);
+        assert_eq!(removed(&all, &[], 3, Some(1)), ["order-3", "order-2"]);
     }
 
     #[test]
@@ -186,8 +219,20 @@ mod tests {
             command(&["/artifacts/order"]),
             command(&["sh", "-c", "exec python", "order-0123"]),
         ];
-        let found = in_use(&programs);
-        assert!(["sha256:1", "/artifacts/order", "order-0123"].iter().all(|name| found.contains(*name)));
+        let found: Vec<String> = programs.iter().flat_map(names_of).collect();
+        assert_eq!(found, ["sha256:1", "/artifacts/order", "sh", "order-0123"]);
+    }
+
+    #[test]
+    fn what_never_served_goes_before_what_did_and_the_newest_build_stays_all_the_same() {
+        let all = [1, 2, 3, 4, 5, 6].map(|age| kept("order", age, 1));
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let served = [("order-4", 10), ("order:5", 20), ("order-6", 30)];
+        let served = served.map(|(name, began)| (name.to_owned(), at(began))).into();
+        let standing = Standing { in_use: set(&["order-6"]), served };
+        assert_eq!(gone(&all, &standing, 3, None), ["order-3", "order-2"]);
+        assert_eq!(gone(&all, &standing, 2, None), ["order-3", "order-2", "order-4"]);
+        assert_eq!(gone(&all, &standing, 3, Some(3)), ["order-3", "order-2", "order-4"]);
     }
 
     proptest! {
@@ -196,14 +241,19 @@ mod tests {
             builds in proptest::collection::btree_set((0..3usize, 0..100u64), 0..20),
             size in 0..50u64,
             used in proptest::collection::vec(0..100u64, 0..5),
+            served in proptest::collection::vec(0..100u64, 0..9),
             generations in 0..4usize,
-            bytes in proptest::option::of(0..200u64),
+            bytes in proptest::option::of(1..200u64),
         ) {
             let all: Vec<Kept> =
                 builds.iter().map(|(service, age)| kept(["a1", "b1", "c1"][*service], *age, size)).collect();
-            let in_use: BTreeSet<String> = used.iter().map(|age| format!("a1:{age}")).collect();
-            for one in collect(&all, &in_use, &Budget { generations, bytes }) {
-                prop_assert!(!one.is_among(&in_use));
+            let standing = Standing {
+                in_use: used.iter().map(|age| format!("a1:{age}")).collect(),
+                served: served.iter().map(|age| (format!("a1:{age}"), SystemTime::UNIX_EPOCH)).collect(),
+            };
+            let bytes = bytes.map(|bytes| format!("{bytes}B").parse().unwrap());
+            for one in collect(&all, &standing, &Budget { generations, bytes }) {
+                prop_assert!(!standing.uses(one));
                 prop_assert!(all.iter().any(|other| other.service == one.service && other.made > one.made));
             }
         }

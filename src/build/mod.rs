@@ -44,7 +44,7 @@ mod walk;
 pub use self::builder::Builder;
 pub use self::changes::{Around, OwnWrites, Snapshot};
 pub use self::error::BuildError;
-pub use self::kept::{Budget, Kept, Role, collect, in_use};
+pub use self::kept::{Kept, Role, Standing, collect, names_of};
 pub use self::making::{Made, Marked, Way};
 pub use self::rules::is_rule;
 pub use self::sources::Sources;

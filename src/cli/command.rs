@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::{
-    check, describe, doctor, down, events, exec, gateway, history, logs, new, ps, rollback, routes, scale,
-    shell, tls, token, top, up, user,
+    check, describe, doctor, down, du, events, exec, gateway, history, logs, new, ps, rollback, routes,
+    scale, shell, tls, token, top, up, user,
 };
 use crate::logs::parse_since;
 use crate::model::exit::ExitCode;
@@ -100,6 +100,8 @@ pub enum Command {
     Logs(logs::Args),
     /// Show what was deployed, why, how long it took and what became of it
     History(history::Args),
+    /// Show what builds have left on this machine, and remove what is old
+    Du(du::Args),
     /// Show what happens on the platform
     Events(events::Args),
     /// Run more or fewer instances of services
@@ -186,6 +188,7 @@ async fn dispatch(command: Command, context: &Context, printer: &Printer) -> Res
         Command::Top(args) => top::run(&args, context, printer).await,
         Command::Logs(args) => logs::run(args, context, printer).await,
         Command::History(args) => history::run(args, context, printer).await,
+        Command::Du(args) => du::run(&args, context, printer).await,
         Command::Events(args) => events::run(args, context, printer).await,
         Command::Scale(args) => scale::run_scale(args, context, printer).await,
         Command::Restart(args) => scale::run_restart(args, context, printer).await,

@@ -13,6 +13,9 @@ use crate::ui::progress::{BuildOutput, Progress};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Images go, too: the next up makes them anew, with what builds have cached in
+.msctl. So there is no going back to a version from before a down.
+
 Examples:
   msctl down                    remove everything but the services' data
   msctl down --volumes --yes    their data and the accounts too

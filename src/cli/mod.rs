@@ -10,6 +10,7 @@ mod check;
 mod describe;
 mod doctor;
 mod down;
+mod du;
 mod events;
 mod exec;
 mod gateway;

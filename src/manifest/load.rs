@@ -58,7 +58,8 @@ fn assemble(root: PathBuf, manifest: PathBuf, file: PlatformFile, problems: &Pro
         service_folders: file.services.into_iter().map(|pattern| pattern.value).collect(),
         auth: file.auth,
         configuration: variables::without_places(file.configuration),
-        image_aliases: file.image_aliases,
+        image_aliases: file.images.aliases,
+        budget: file.images.budget,
         services: services.collect::<BTreeMap<_, _>>(),
     })
 }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::model::name::PlatformName;
-use crate::model::platform::{AuthSettings, GatewaySettings};
+use crate::model::platform::{AuthSettings, Budget, GatewaySettings};
+use crate::model::quantity::ByteSize;
 
 use super::build_section::is_image_reference;
 use super::problems::Problems;
@@ -22,6 +23,9 @@ const DEFAULT_TOKEN_TTL: Duration = Duration::from_secs(15 * 60);
 /// Shorter and a token dies on its way; longer and a stolen one lives for days.
 const TOKEN_TTL: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(24 * 60 * 60);
 
+/// One serves; of more than a thousand, nobody knows what they were.
+const KEPT_GENERATIONS: RangeInclusive<i64> = 1..=1000;
+
 pub struct PlatformFile {
     /// `None` where it was missing or wrong.
     pub name: Option<PlatformName>,
@@ -30,7 +34,13 @@ pub struct PlatformFile {
     pub gateway: GatewaySettings,
     pub auth: AuthSettings,
     pub configuration: Variables,
-    pub image_aliases: BTreeMap<String, String>,
+    pub images: Images,
+}
+
+/// `[images]`.
+pub struct Images {
+    pub aliases: BTreeMap<String, String>,
+    pub budget: Budget,
 }
 
 /// `None` where the text is not TOML.
@@ -44,7 +54,7 @@ pub fn read(source: &Rc<Source>, problems: &Problems) -> Option<PlatformFile> {
         gateway: gateway_section::read(file.section("gateway")),
         auth: read_auth(file.section("auth")),
         configuration: variables::read(file.section("configuration")),
-        image_aliases: read_images(file.section("images")),
+        images: read_images(file.section("images")),
     };
     file.close();
     Some(platform)
@@ -106,9 +116,26 @@ fn fault_of_issuer(text: &str) -> Option<&'static str> {
     }
 }
 
-fn read_images(mut section: Section<'_>) -> BTreeMap<String, String> {
-    let mut aliases = section.section("aliases");
+fn read_images(mut section: Section<'_>) -> Images {
+    let aliases = read_aliases(section.section("aliases"));
+    let budget = read_budget(&mut section);
     section.close();
+    Images { aliases, budget }
+}
+
+fn read_budget(section: &mut Section<'_>) -> Budget {
+    let usual = Budget::default();
+    let generations = section.take("keep").and_then(|value| value.integer_within(KEPT_GENERATIONS, "3"));
+    let bytes = section.take("keep_bytes").and_then(|value| {
+        value.parsed::<ByteSize>("\"5GB\"", |_| "for example keep_bytes = \"5GB\"".to_owned())
+    });
+    Budget {
+        generations: generations.and_then(|count| count.try_into().ok()).unwrap_or(usual.generations),
+        bytes: bytes.map(|bytes| bytes.value).or(usual.bytes),
+    }
+}
+
+fn read_aliases(mut aliases: Section<'_>) -> BTreeMap<String, String> {
     let problems = aliases.problems;
     let mut images = BTreeMap::new();
     for (from, value) in aliases.take_all() {

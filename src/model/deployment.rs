@@ -275,7 +275,7 @@ impl fmt::Display for Outcome {
 }
 
 /// Moments as RFC 3339 text, to the millisecond.
-mod moment {
+pub(super) mod moment {
     use std::time::SystemTime;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};

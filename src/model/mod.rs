@@ -6,7 +6,8 @@
 //! Reading order: [`name`], [`quantity`], [`route`], [`platform`] (what the user wrote),
 //! [`instance`] (what runs), [`desired`] and [`observed`] (what planning compares),
 //! [`catalog`] (what the gateway routes to), [`principal`] (who calls), [`event`] (what happened),
-//! [`deployment`] and [`history`] (what became of each generation), [`standalone`] (what a gateway without a platform is told).
+//! [`deployment`] and [`history`] (what became of each generation), [`usage`] (what builds left),
+//! [`standalone`] (what a gateway without a platform is told).
 
 pub mod catalog;
 pub mod cookie;
@@ -29,3 +30,4 @@ pub mod route;
 pub mod standalone;
 pub mod status;
 pub mod traffic;
+pub mod usage;

@@ -21,6 +21,9 @@ pub struct ObservedInstance {
     pub address: Option<SocketAddr>,
     /// The engine's own name for it: a container id, or a process id.
     pub handle: String,
+    /// What it executes, in the engine's own words: the id of an image, the path of a program. `None`
+    /// where that cannot be told.
+    pub program: Option<String>,
 }
 
 /// The states that a runtime reports, each with what belongs to it.

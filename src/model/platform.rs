@@ -34,7 +34,23 @@ pub struct Platform {
     pub configuration: BTreeMap<String, String>,
     /// Base image → the image to use in its place.
     pub image_aliases: BTreeMap<String, String>,
+    pub budget: Budget,
     pub services: BTreeMap<ServiceName, ServiceSpec>,
+}
+
+/// How much of what builds leave is kept: `[images] keep` and `keep_bytes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// So many programs of each service.
+    pub generations: usize,
+    /// In all; `None` for as much as there is.
+    pub bytes: Option<ByteSize>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { generations: 3, bytes: None }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

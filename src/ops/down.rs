@@ -1,4 +1,5 @@
-//! `msctl down`: removes everything that carries the platform's label, and proves it by looking.
+//! `msctl down`: removes everything that carries the platform's label, and proves it by looking. Images
+//! are no exception: what a platform that is down leaves on the engine is data, and nothing else.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ pub mod error;
 
 pub mod doctor;
 pub mod down;
+pub mod du;
 pub mod events;
 pub mod exec;
 pub mod gateway;

@@ -96,7 +96,7 @@ async fn docker(context: &Context, platform: &PlatformId) -> Result<Arc<dyn Runt
     Ok(Arc::new(docker))
 }
 
-fn process(platform: &PlatformId, folder: &StateFolder) -> Result<Arc<dyn Runtime>, RuntimeError> {
+pub(super) fn process(platform: &PlatformId, folder: &StateFolder) -> Result<Arc<dyn Runtime>, RuntimeError> {
     Ok(Arc::new(Process::new(platform.clone(), folder.process())?))
 }
 

@@ -92,9 +92,8 @@ impl World {
     fn sees(mut self, name: &str, hash: &str, state: InstanceState) -> Self {
         let name = instance(name);
         self.observed.instances.retain(|seen| seen.name != name);
-        let handle = name.to_string();
-        let seen =
-            ObservedInstance { name, hash: SpecHash(hash.into()), state, address: Some(ANYWHERE), handle };
+        let (hash, handle) = (SpecHash(hash.into()), name.to_string());
+        let seen = ObservedInstance { name, hash, state, address: Some(ANYWHERE), handle, program: None };
         self.observed.instances.push(seen);
         self.observed.instances.sort_by(|a, b| a.name.cmp(&b.name));
         self

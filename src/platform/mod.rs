@@ -3,7 +3,8 @@
 //! [`running`] binds, builds, spawns and stops them in order, with what [`opening`] opens. [`traffic`]
 //! and [`wiring`] are the engine's ports, implemented over registry, gateway and auth; [`control`] is
 //! what the admin door can ask for, [`sight`] what it shows of the gateway; [`bus`] carries events and
-//! [`history`] writes down what became of deployments;
+//! [`history`] writes down what became of deployments; [`keeping`] knows what builds have left, and
+//! [`collector`] gives up what is old of it;
 //! [`certificates`] keeps what the public door proves itself with. [`addresses`] says which URL leads to
 //! whom, [`folder`] where state lives on disk. [`preview`] and [`teardown`] do one thing each without a
 //! running platform: say what `up` would do, and let go of everything.
@@ -16,12 +17,14 @@ pub mod addresses;
 pub mod admin_door;
 pub mod bus;
 pub mod certificates;
+pub mod collector;
 pub mod control;
 pub mod departure;
 pub mod doors;
 pub mod ending;
 pub mod folder;
 pub mod history;
+pub mod keeping;
 pub mod note;
 mod opening;
 pub mod port_holder;

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::admin_door::AdminDoor;
 use super::bus::Bus;
 use super::certificates::Certificates;
+use super::collector;
 use super::control::PlatformControl;
 use super::doors::Doors;
 use super::ending::{Ending, EndsWhenDropped};
@@ -169,6 +170,7 @@ impl Running {
         }
         // Not before the platform is its own: its predecessor writes the same history until then.
         let recorder = Recorder::start(folder, &control.bus, control.traffic.catalog());
+        collector::start(folder, &control.bus, &runtime, &control.traffic);
         let public = doors.public.listeners(certificates.as_deref());
         let ended = ending.clone();
         tasks.spawn(async move {

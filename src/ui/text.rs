@@ -24,6 +24,19 @@ pub fn age(since: SystemTime, now: SystemTime) -> String {
     }
 }
 
+/// A size on disk, in at most seven characters: `512 B`, `3.4 MB`, `187 MB`, `1.2 GB`.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        None => format!("{bytes} B"),
+        Some((unit, name)) if bytes / unit < 10 => {
+            format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
+        }
+        Some((unit, name)) => format!("{} {name}", bytes / unit),
+    }
+}
+
 /// The text in at most so many columns; what is cut off leaves a mark.
 #[must_use]
 pub fn cut(text: &str, columns: usize) -> String {
@@ -112,6 +125,20 @@ mod tests {
             assert_eq!(age(now - Duration::from_secs(seconds), now), text);
         }
         assert_eq!(age(now + Duration::from_secs(5), now), "0s");
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        for (count, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (3_456, "3.4 kB"),
+            (34_567_000, "34 MB"),
+            (9_990_000_000, "9.9 GB"),
+            (1_234_000_000_000, "1234 GB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
     }
 
     #[test]

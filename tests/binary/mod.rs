@@ -8,6 +8,7 @@ mod gateway;
 mod help;
 mod history;
 mod interrupted;
+mod keeping;
 mod logs;
 mod names;
 mod pressure;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 
-use msctl::model::instance::{InstanceSpec, SpecHash};
+use msctl::model::instance::{InstanceSpec, Program, SpecHash};
 use msctl::model::observed::ResourceKind;
 use msctl::runtime::{DataFate, ExecRequest, LogQuery, RuntimeError, StopOutcome, Terminal};
 
@@ -22,6 +22,9 @@ pub async fn a_launched_instance_is_observed_with_its_name_hash_and_address(subj
     assert!(seen.state.is_running(), "{:?}", seen.state);
     assert!(seen.address.is_some());
     assert!(!seen.handle.is_empty());
+    if let Program::Command { argv, .. } = &subject.spec("order", &[]).program {
+        assert_eq!(seen.program.as_ref(), argv.first());
+    }
 }
 
 pub async fn a_launched_instance_answers_at_its_address(subject: Arc<Subject>) {

@@ -83,8 +83,10 @@ pub async fn an_image_that_an_instance_is_made_from_stays(subject: Arc<Subject>)
     runtime.prepare().await.unwrap();
     let id = load(&*runtime, &subject.platform, "one", "1").await;
     load(&*runtime, &subject.platform, "two", "1").await;
-    let program = Program::Image { reference: id.to_string() };
+    let program = Program::Image { reference: tag_of(&subject.platform, "two") };
     runtime.launch(&InstanceSpec { program, ..subject.spec("order", &[]) }).await.unwrap();
+    let made_from = runtime.observe().await.unwrap().instances[0].program.clone();
+    assert_eq!(made_from, Some(id.to_string()), "by whatever name it was launched");
     assert_eq!(images(&*runtime).discard(&id).await.unwrap(), Discarded::InUse);
     assert_eq!(listed(&*runtime).await[0].names.len(), 2, "it has lost no name");
     runtime.stop(&name("order"), GRACE).await.unwrap();

@@ -3,6 +3,7 @@
 
 mod calls;
 mod client;
+mod collecting;
 mod compiled;
 mod failures;
 mod isolation;

@@ -51,7 +51,7 @@ const ROOMS: &[Room] = &[
         "runtime", "model"],
         "the story of each verb"),
 
-    room("platform", &["engine", "plan", "watch", "gateway", "handover", "registry", "auth", "certificates", "admin", "configuration", "manifest",
+    room("platform", &["engine", "plan", "watch", "build", "gateway", "handover", "registry", "auth", "certificates", "admin", "configuration", "manifest",
         "runtime", "store", "model"],
         "the composition root: the only room that names all parts of a running platform"),
 

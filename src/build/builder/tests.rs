@@ -351,7 +351,8 @@ async fn what_builds_left_is_listed_and_goes_when_it_is_told_to() {
         assert_eq!(kept.len(), 3, "{kept:?}");
         assert!(kept.iter().all(|kept| kept.service == service.name && kept.size > 0));
         let budget = Budget { generations: 1, bytes: None };
-        let old = kept::collect(&kept, &kept::in_use([&programs[0]]), &budget);
+        let in_use = kept::names_of(&programs[0]).into_iter().collect();
+        let old = kept::collect(&kept, &Standing { in_use, ..Standing::default() }, &budget);
         assert_eq!(old.len(), 1, "the first is in use, the third the newest: {old:?}");
         assert_eq!(scene.builder.discard(old[0]).await.unwrap(), Discarded::Yes);
         assert_eq!(scene.builder.kept().await.unwrap().len(), 2);

@@ -93,6 +93,7 @@ impl Desk {
             state,
             address: state.is_running().then(|| ADDRESS.parse().unwrap()),
             handle: name.to_owned(),
+            program: None,
         };
         let observed = Observed { instances: instances.into_iter().map(seen).collect() };
         let mut catalog = Catalog::default();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::instance::{Generation, InstanceName};
 use crate::model::name::{PlatformId, ServiceName, Worktree};
 use crate::model::platform::{
-    AuthSettings, Build, Database, GatewaySettings, Health, Limits, Platform, Run, ServiceSpec,
+    AuthSettings, Budget, Build, Database, GatewaySettings, Health, Limits, Platform, Run, ServiceSpec,
 };
 use crate::model::quantity::{ByteSize, Cpus, Port};
 use crate::model::traffic::TrafficPolicy;
@@ -26,6 +26,7 @@ pub fn platform(services: impl IntoIterator<Item = ServiceSpec>) -> Platform {
         auth: AuthSettings { access_token_ttl: Duration::from_secs(600), issuer: None },
         configuration: BTreeMap::new(),
         image_aliases: BTreeMap::new(),
+        budget: Budget::default(),
         services: services.into_iter().map(|service| (service.name.clone(), service)).collect(),
     }
 }

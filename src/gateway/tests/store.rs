@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use crate::gateway::{Body, Door, Embedded, EmbeddedService};
 use crate::model::name::{PlatformId, Worktree};
 use crate::model::platform::{
-    AuthSettings, Build, Database, GatewaySettings, Health, Limits, Platform, Run, ServiceSpec,
+    AuthSettings, Budget, Build, Database, GatewaySettings, Health, Limits, Platform, Run, ServiceSpec,
 };
 use crate::model::principal::{Principal, Source, TokenRejection, TokenVerifier};
 use crate::model::quantity::{ByteSize, Cpus};
@@ -101,6 +101,7 @@ pub fn platform() -> Platform {
         auth: AuthSettings { access_token_ttl: Duration::from_secs(900), issuer: None },
         configuration: BTreeMap::new(),
         image_aliases: BTreeMap::new(),
+        budget: Budget::default(),
         services: [order, product].into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
     }
 }

@@ -34,6 +34,7 @@ fn values_of_another_type_are_refused_with_an_example() {
 #[test]
 fn what_is_out_of_range_is_refused_with_its_range() {
     check("out-of-range");
+    check("images-kept");
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::{ORDER, PLATFORM, Scratch};
 use crate::manifest::load;
-use crate::model::platform::{Build, Database, Health, Platform, ProcessRecipe, ServiceSpec, TlsSettings};
+use crate::model::platform::{
+    Budget, Build, Database, Health, Platform, ProcessRecipe, ServiceSpec, TlsSettings,
+};
 use crate::model::quantity::ByteSize;
 use crate::model::route::{Access, Methods};
 use crate::model::traffic::{
@@ -36,6 +38,7 @@ fn every_setting_of_a_platform_arrives_in_the_model() {
     assert_eq!(platform.auth.issuer.as_deref(), Some("https://idp.example.com"));
     assert_eq!(platform.configuration["LOG_LEVEL"], "info");
     assert_eq!(platform.image_aliases["python:3.13-slim"], "registry.local:5000/python:3.13-slim");
+    assert_eq!(platform.budget, Budget { generations: 5, bytes: Some("5GB".parse::<ByteSize>().unwrap()) });
     let names: Vec<String> = platform.services.keys().map(ToString::to_string).collect();
     assert_eq!(names, ["mail", "order", "product"]);
 }

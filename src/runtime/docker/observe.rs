@@ -154,6 +154,7 @@ fn read(container: &ContainerSummary, network: &str) -> Option<ObservedInstance>
         state,
         address: address.map(|address| SocketAddr::new(address, port)),
         handle: container.id.clone()?,
+        program: container.image_id.clone(),
     })
 }
 

@@ -69,7 +69,7 @@ impl State {
     }
 
     /// By name or by identity.
-    fn image(&self, reference: &str) -> Option<&FakeImage> {
+    pub fn image(&self, reference: &str) -> Option<&FakeImage> {
         self.images.get(reference).or_else(|| self.images.values().find(|image| image.id.0 == reference))
     }
 }

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::model::instance::{InstanceName, InstanceSpec};
+use crate::model::instance::{InstanceName, InstanceSpec, Program};
 use crate::model::name::PlatformId;
 use crate::model::observed::{InstanceState, Observed, ObservedInstance, Resource, ResourceKind};
 use crate::runtime::{
@@ -44,7 +44,7 @@ impl Runtime for Fake {
     async fn observe(&self) -> Result<Observed, RuntimeError> {
         let state = self.world.reach()?;
         let instances = state.instances.iter().filter(|((platform, _), _)| *platform == self.platform);
-        let instances = instances.map(|((_, name), instance)| show(name, instance)).collect();
+        let instances = instances.map(|((_, name), instance)| show(&state, name, instance)).collect();
         Ok(Observed { instances })
     }
 
@@ -235,13 +235,20 @@ fn end_asked(instance: &mut FakeInstance) -> StopOutcome {
     StopOutcome::Stopped
 }
 
-fn show(name: &InstanceName, instance: &FakeInstance) -> ObservedInstance {
+fn show(state: &State, name: &InstanceName, instance: &FakeInstance) -> ObservedInstance {
+    let program = match &instance.spec.program {
+        Program::Image { reference } => {
+            Some(state.image(reference).map_or_else(|| reference.clone(), |image| image.id.0.clone()))
+        }
+        Program::Command { argv, .. } => argv.first().cloned(),
+    };
     ObservedInstance {
         name: name.clone(),
         hash: instance.spec.hash.clone(),
         state: instance.state,
         address: instance.state.is_running().then_some(instance.address),
         handle: instance.handle.clone(),
+        program,
     }
 }
 

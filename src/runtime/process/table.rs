@@ -94,6 +94,13 @@ pub fn stat(pid: i32) -> Option<Stat> {
     parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// The path of the program that a process runs.
+pub fn program(id: ProcessId) -> Option<String> {
+    let path = fs::read_link(format!("/proc/{}/exe", id.pid)).ok()?;
+    live(id)?;
+    path.into_os_string().into_string().ok()
+}
+
 /// When a process started, by the clock on the wall.
 pub fn started_at(id: ProcessId) -> SystemTime {
     let boot = fs::read_to_string("/proc/stat").ok().and_then(|text| parse_boot_time(&text)).unwrap_or(0);

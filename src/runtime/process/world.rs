@@ -178,6 +178,7 @@ fn show_live(name: &InstanceName, known: &Known) -> ObservedInstance {
         state: if paused { InstanceState::Paused } else { running },
         address: Some(SocketAddr::from(([127, 0, 0, 1], known.port))),
         handle: known.id.pid.to_string(),
+        program: table::program(known.id),
     }
 }
 
@@ -188,5 +189,6 @@ fn show_ended(end: ExitRecord) -> ObservedInstance {
         state: InstanceState::Exited { code: end.code, out_of_memory: false },
         address: None,
         handle: "-".to_owned(),
+        program: None,
     }
 }
