@@ -184,3 +184,6 @@ fn changed(save: Option<&Save>, edits: Option<BTreeSet<String>>, folder: &Path) 
     let more = save.paths.len().saturating_sub(NAMED) + usize::from(save.has_more);
     Cause::SourcesChanged { paths: save.paths.iter().take(NAMED).map(relative).collect(), more }
 }
+
+#[cfg(test)]
+mod tests;

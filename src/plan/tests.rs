@@ -150,6 +150,25 @@ fn check(world: &World, expected: &str) {
 }
 
 #[test]
+fn what_comes_after_a_build_is_left_for_later_and_nothing_else_is() {
+    let mut world = World::default();
+    let mut order = service("order", "h2", 1, &["mail"]);
+    order.needs_build = true;
+    let mut mail = service("mail", "h1", 1, &[]);
+    mail.needs_build = true;
+    for wanted in [order, mail, service("cart", "h1", 1, &["mail"]), service("lamp", "h1", 1, &[])] {
+        world.desired.services.insert(wanted.spec.name.clone(), wanted);
+    }
+    let plan = plan(&world.desired, &world.observed, &world.catalog, &world.policy).until_built();
+    let steps: Vec<String> =
+        plan.steps.iter().map(|step| format!("{} {}", step.subject(), step.action.kind())).collect();
+    assert_eq!(
+        steps,
+        ["lamp.v1.1 create+start", "lamp.v1.1 await-ready", "lamp.v1.1 admit", "mail build", "order build"]
+    );
+}
+
+#[test]
 fn the_first_start_waits_for_what_it_calls() {
     let world =
         World::default().wants(service("order", "a", 1, &["product"])).wants(service("product", "b", 1, &[]));
