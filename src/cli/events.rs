@@ -72,7 +72,7 @@ fn document(event: &Event) -> serde_json::Result<Value> {
     if let (Value::Object(fields), Value::Object(mut of_event)) =
         (&mut document, serde_json::to_value(&event.kind)?)
     {
-        for duration in ["took", "restart_in"] {
+        for duration in ["took", "restart_in", "built_in", "shipped_in"] {
             in_milliseconds(&mut of_event, duration);
         }
         fields.extend(of_event);
