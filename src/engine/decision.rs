@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::desire::{Wish, Wished, desire};
 use super::executor::{Executor, Ground, Report, not_started};
+use super::input::{Input, Planned};
 use super::ports::Wiring;
-use super::state::{Input, Planned, State};
+use super::state::State;
 use crate::build::Builder;
 use crate::model::event::{EventKind, Failure};
 use crate::model::name::ServiceName;

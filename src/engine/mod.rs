@@ -1,6 +1,6 @@
 //! The control loop: observe → plan → execute, again whenever something may have changed.
 //!
-//! - [`state`] decides, purely, what an input means: reconcile now, later, or forget an instance.
+//! - [`state`] decides, purely, what an [`input`] means: reconcile now, later, or forget an instance.
 //! - [`driver`] selects over everything that can happen and obeys; [`handle`] is how it is reached.
 //! - [`decision`] looks and plans, for it.
 //! - [`desire`] turns the manifest into what planning compares (digests, hashes).
@@ -22,6 +22,7 @@ pub mod desire;
 mod driver;
 pub mod executor;
 mod handle;
+pub mod input;
 pub mod observer;
 pub mod ports;
 pub mod probe;
@@ -34,8 +35,8 @@ mod workshop;
 pub use decision::{let_go, preview};
 pub use deployments::Save;
 pub use handle::{Applied, Engine, EngineParts, Stopping};
+pub use input::Wishes;
 pub use rest::Rest;
-pub use state::Wishes;
 
 #[cfg(test)]
 mod tests;

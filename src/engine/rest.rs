@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::state::Wishes;
+use super::input::Wishes;
 
 /// An engine at rest: it looks at nothing and changes nothing. Dropped, it goes on.
 #[derive(Debug)]
