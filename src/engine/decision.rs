@@ -93,7 +93,7 @@ impl Order {
             leaving: Leaving::default(),
         };
         let wished =
-            Wished { scale: state.scale.clone(), pins: state.pins.clone(), digests: state.digests.clone() };
+            Wished { scale: state.scale.clone(), pins: state.pins.clone(), known: state.known.clone() };
         Some(Self { platform: state.platform.clone()?, wished, policy })
     }
 
@@ -113,12 +113,8 @@ impl Order {
         let wanted = wish.desired.services.iter();
         let versions = wanted.map(|(name, service)| (name.clone(), service.hash.clone())).collect();
         // What is built may turn out to be what runs: what comes after is planned anew.
-        let planned = Planned {
-            plan: plan.clone().until_built(),
-            versions,
-            digests: wish.digests,
-            failed: wish.failed,
-        };
+        let planned =
+            Planned { plan: plan.clone().until_built(), versions, known: wish.known, failed: wish.failed };
         let ground = Ground { platform: Some((self.platform, builder)), desired: wish.desired, plan };
         Ok(Decision { planned, ground })
     }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::ports::Wiring;
 use crate::build::Builder;
-use crate::model::desired::{Desired, DesiredService, Pin};
+use crate::model::desired::{Desired, DesiredService, Known, Pin};
 use crate::model::event::Failure;
 use crate::model::instance::{BuildDigest, InstanceName, InstanceSpec, Program, SpecHash, Storage};
 use crate::model::name::{PlatformId, ServiceName};
@@ -22,7 +22,7 @@ pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 pub struct Wish {
     pub desired: Desired,
     /// What the sources of each service are, whether that is wanted or what was rolled back to.
-    pub digests: BTreeMap<ServiceName, BuildDigest>,
+    pub known: BTreeMap<ServiceName, Known>,
     pub failed: BTreeMap<ServiceName, Failure>,
 }
 
@@ -31,8 +31,8 @@ pub struct Wish {
 pub struct Wished {
     pub scale: BTreeMap<ServiceName, u16>,
     pub pins: BTreeMap<ServiceName, Pin>,
-    /// Sources that need not be read again.
-    pub digests: BTreeMap<ServiceName, BuildDigest>,
+    /// What need not be looked at again.
+    pub known: BTreeMap<ServiceName, Known>,
 }
 
 /// Works out the wish for every service of the platform; which of them are held is planning's matter.
@@ -42,8 +42,8 @@ pub async fn desire(platform: &Platform, wished: &Wished, builder: &Builder, wir
     let looked = services.map(|service| async move { (service, look(builder, service, wished).await) });
     for (service, looked) in futures_util::future::join_all(looked).await {
         match looked {
-            Ok((digest, sources)) => {
-                wish.digests.insert(service.name.clone(), digest);
+            Ok((known, sources)) => {
+                wish.known.insert(service.name.clone(), known);
                 let replicas = wished.scale.get(&service.name).copied().unwrap_or(service.run.replicas);
                 let wanted = wanted(platform, service, sources, replicas, wiring);
                 wish.desired.services.insert(service.name.clone(), wanted);
@@ -64,22 +64,28 @@ struct Sources {
     needs_build: bool,
 }
 
-/// What the sources are, and what is wanted.
+/// What is known of the sources, and what is wanted.
 async fn look(
     builder: &Builder,
     service: &ServiceSpec,
     wished: &Wished,
-) -> Result<(BuildDigest, Sources), Failure> {
-    let digest = match wished.digests.get(&service.name) {
-        Some(known) => known.clone(),
-        None => builder.digest(service).await?,
+) -> Result<(Known, Sources), Failure> {
+    let (digest, built) = match wished.known.get(&service.name).cloned() {
+        Some(Known { digest, built }) => (digest, built),
+        None => (builder.digest(service).await?, None),
     };
     let pin = wished.pins.get(&service.name);
-    let sources = match pin.filter(|pin| pin.over.as_ref().is_none_or(|over| *over == digest)) {
-        Some(pin) => pinned(builder, service, pin, &digest).await?,
-        None => of_sources(builder, service, digest.clone()).await?,
+    if let Some(pin) = pin.filter(|pin| pin.over.as_ref().is_none_or(|over| *over == digest)) {
+        let sources = pinned(builder, service, pin, &digest).await?;
+        return Ok((Known { digest, built }, sources));
+    }
+    let built = match built {
+        Some(program) => Some(program),
+        None => builder.built(service, &digest).await?,
     };
-    Ok((digest, sources))
+    let program = built.clone().unwrap_or_else(|| builder.program(service, &digest));
+    let sources = Sources { digest: digest.clone(), program, needs_build: built.is_none() };
+    Ok((Known { digest, built }, sources))
 }
 
 async fn pinned(
@@ -97,17 +103,6 @@ async fn pinned(
     }
     let digest = pin.digest.clone().unwrap_or_else(|| now.clone());
     Ok(Sources { digest, program: pin.program.clone(), needs_build: false })
-}
-
-async fn of_sources(
-    builder: &Builder,
-    service: &ServiceSpec,
-    digest: BuildDigest,
-) -> Result<Sources, Failure> {
-    let built = builder.built(service, &digest).await?;
-    let needs_build = built.is_none();
-    let program = built.unwrap_or_else(|| builder.program(service, &digest));
-    Ok(Sources { digest, program, needs_build })
 }
 
 fn wanted(

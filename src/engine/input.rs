@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::executor::Report;
 use crate::model::catalog::Catalog;
-use crate::model::desired::Pin;
+use crate::model::desired::{Known, Pin};
 use crate::model::event::{EventKind, Failure};
 use crate::model::instance::{BuildDigest, Generation, InstanceName, SpecHash};
 use crate::model::name::ServiceName;
@@ -96,7 +96,7 @@ pub struct Planned {
     /// The version that is wanted of each service, whether the plan says anything about it or not.
     pub versions: BTreeMap<ServiceName, SpecHash>,
     /// What the sources of each service are.
-    pub digests: BTreeMap<ServiceName, BuildDigest>,
+    pub known: BTreeMap<ServiceName, Known>,
     /// Services whose sources could not be read.
     pub failed: BTreeMap<ServiceName, Failure>,
 }

@@ -15,9 +15,9 @@ use super::input::{Effect, Input, Planned, RunId, Wishes};
 use super::observer::find;
 use super::trouble::{Retry, Trouble};
 use crate::model::catalog::{Catalog, EndpointState};
-use crate::model::desired::Pin;
+use crate::model::desired::{Known, Pin};
 use crate::model::event::{EventKind, Failure, StepKind};
-use crate::model::instance::{BuildDigest, Generation, InstanceName, SpecHash};
+use crate::model::instance::{Generation, InstanceName, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
 use crate::model::platform::Platform;
@@ -35,9 +35,9 @@ pub struct State {
     pub last_generation: BTreeMap<ServiceName, Generation>,
     /// Services that were rolled back.
     pub pins: BTreeMap<ServiceName, Pin>,
-    /// What the sources of services are, until something says that they may be others. Nothing else is a
-    /// reason to read them again.
-    pub digests: BTreeMap<ServiceName, BuildDigest>,
+    /// What the sources of services are and what is made of them, until something says that they may be
+    /// others. Nothing else is a reason to look at them again.
+    pub known: BTreeMap<ServiceName, Known>,
     pub failures: BTreeMap<ServiceName, Trouble>,
     /// The services that were asked for; `None` is all.
     active: Option<BTreeSet<ServiceName>>,
@@ -117,7 +117,7 @@ impl State {
             Input::Restart { services } => self.restart(services),
             Input::Redeploy { services } => {
                 self.pins.retain(|service, _| !services.contains(service));
-                self.digests.retain(|service, _| !services.contains(service));
+                self.known.retain(|service, _| !services.contains(service));
                 self.restart(services)
             }
             Input::RollBack { service, pin } => {
@@ -132,7 +132,7 @@ impl State {
             }
             Input::Observed { observed, catalog } => self.look(&observed, &catalog, now),
             Input::Changed(services) => {
-                self.digests.retain(|service, _| !services.contains(service));
+                self.known.retain(|service, _| !services.contains(service));
                 self.reconcile_soon()
             }
             Input::Edited(platform) => self.follow(platform),
@@ -197,7 +197,7 @@ impl State {
             restart_through: self.restart_through.clone(),
             last_generation: self.last_generation.clone(),
             pins: self.pins.clone(),
-            digests: self.digests.clone(),
+            digests: self.known.iter().map(|(name, known)| (name.clone(), known.digest.clone())).collect(),
             active: self.active.clone(),
         })
     }
@@ -250,7 +250,7 @@ impl State {
             now.is_some() && before.is_none_or(|before| replicas(before) == now)
         });
         self.platform = Some(platform);
-        self.digests.clear();
+        self.known.clear();
         self.reconcile_soon()
     }
 
@@ -258,7 +258,9 @@ impl State {
         let Wishes { scale, restart_through, last_generation, pins, digests, active } = wishes;
         *self = Self { scale, restart_through, last_generation, ..Self::default() };
         let effects = self.apply(platform, active);
-        (self.pins, self.digests) = (pins, digests);
+        self.pins = pins;
+        self.known =
+            digests.into_iter().map(|(name, digest)| (name, Known { digest, built: None })).collect();
         effects
     }
 
@@ -321,7 +323,7 @@ impl State {
                 effects.push(Effect::GiveUp(*id));
             }
         }
-        let Planned { plan, versions, digests, failed } = planned;
+        let Planned { plan, versions, known, failed } = planned;
         self.versions = versions;
         // How another version failed says nothing about the one that is wanted now.
         self.failures.retain(|service, trouble| {
@@ -329,9 +331,9 @@ impl State {
                 || failed.contains_key(service)
                 || self.versions.get(service) == trouble.version.as_ref()
         });
-        self.unpin(&digests);
+        self.unpin(&known);
         if self.look != Look::Stale {
-            self.digests = digests;
+            self.known = known;
         }
         for (service, failure) in failed {
             if !self.failures.get(&service).is_some_and(Trouble::has_failed) {
@@ -356,9 +358,9 @@ impl State {
     }
 
     /// What was rolled back stays so until its sources are others.
-    fn unpin(&mut self, digests: &BTreeMap<ServiceName, BuildDigest>) {
-        self.pins.retain(|service, pin| match digests.get(service) {
-            Some(digest) => pin.over.get_or_insert_with(|| digest.clone()) == digest,
+    fn unpin(&mut self, known: &BTreeMap<ServiceName, Known>) {
+        self.pins.retain(|service, pin| match known.get(service) {
+            Some(Known { digest, .. }) => pin.over.get_or_insert_with(|| digest.clone()) == digest,
             None => true,
         });
     }
@@ -442,18 +444,22 @@ impl State {
             // Kept: a service that dies soon after getting ready is still failing in a row.
             self.serving_since.insert(service.clone(), now);
         }
+        // A build may have changed what it was made from; what failed may have lost what was made.
+        self.known.retain(|service, _| !report.built.contains(service));
+        self.known
+            .iter_mut()
+            .filter(|(service, _)| report.failed.contains_key(*service))
+            .for_each(|(_, known)| known.built = None);
         if !run.is_superseded && !run.is_given_up {
             for (service, failure) in report.failed {
                 let version = run.services.get(&service).cloned().flatten();
                 self.count_failure(&service, failure, version, now);
             }
         }
-        // A look that is under way leaves alone what was being worked on when it began.
-        // A build may have changed what it was made from, and so may others meanwhile.
-        self.digests.retain(|service, _| !report.built.contains(service));
         // What was built is to be started, and what could not be started without this one may be now.
         let leads_on =
             !report.built.is_empty() || has_served && self.failures.values().any(Trouble::is_of_any_version);
+        // A look that is under way leaves alone what was being worked on when it began.
         if leads_on || run.was_passed_over || run.is_superseded || self.look != Look::None {
             return self.reconcile_soon();
         }

@@ -13,6 +13,14 @@ pub struct Desired {
     pub services: BTreeMap<ServiceName, DesiredService>,
 }
 
+/// What a service's sources are, and what was made of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub digest: BuildDigest,
+    /// `None` where nothing is, or nobody has looked.
+    pub built: Option<Program>,
+}
+
 /// What an earlier generation of a service ran, to be run again as long as its sources stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {

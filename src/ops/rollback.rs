@@ -59,6 +59,7 @@ pub async fn rollback(
     let platform = context.load()?;
     let service = known_service(&platform, service)?.to_string();
     let client = context.client(&platform.id)?;
+    client.status().await?;
     let past = history::latest(&context.state(&platform.id)?, Some(&service), LOOKED_AT)?;
     let target = choose(&service, &past, to)?;
     let change = Change::RollBack { service, to: target.generation, recipe: target.recipe.clone() };

@@ -14,6 +14,7 @@ mod names;
 mod pressure;
 mod processes;
 mod replacing;
+mod rolling_back;
 mod running;
 mod seeing;
 mod surroundings;
