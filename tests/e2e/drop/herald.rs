@@ -22,6 +22,8 @@ const PRECISION: Duration = Duration::from_millis(1);
 pub enum News {
     /// It has been started, and is asked whether it is ready.
     Probed,
+    /// Its first instance takes requests.
+    Admitted,
     /// It takes all requests.
     Live(u32),
     /// It came to nothing.
@@ -99,6 +101,7 @@ impl Herald {
         match (text(&event["event"]).as_str(), step.as_str()) {
             ("step-started", "await-ready") => Some(News::Probed),
             ("step-failed", _) => Some(News::Failed(text(&event["failure"]["message"]))),
+            ("step-finished", "admit") => Some(News::Admitted),
             ("step-finished", "withdraw") => {
                 let generation = generation(&text(&event["subject"]));
                 self.chronicle.withdrawn.entry(generation).or_insert(at);

@@ -10,23 +10,24 @@ use crate::e2e::stage::{Runtime, Stage};
 use crate::harness::engine::engine;
 use crate::harness::traffic::Mix;
 
-/// One in so many editions is bad, where any is to be.
-const BAD: usize = 4;
+/// One in so many editions is trouble, where any is to be.
+const TROUBLE: usize = 4;
 
 fn variable<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
 }
 
 fn scenario() -> Scenario {
-    let is_failing = variable("DROP_FAILING", 0) == 1;
-    let fate = |number: usize| match number.checked_rem(BAD) {
-        Some(0) if is_failing => Fate::BAD[number / BAD % Fate::BAD.len()],
-        _ => Fate::Serves,
+    let (redeploys, has_troubles) = (variable("DROP_REDEPLOYS", 20), variable("DROP_FAILING", 0) == 1);
+    let fate = |number: usize| {
+        let is_trouble = has_troubles && number.is_multiple_of(TROUBLE) && number < redeploys;
+        let trouble = || Fate::TROUBLES[number / TROUBLE % Fate::TROUBLES.len()];
+        if is_trouble { trouble() } else { Fate::Serves }
     };
     Scenario {
         replicas: variable("DROP_REPLICAS", 1),
         mix: Mix { rate: variable("DROP_RATE", 500), sitters: variable("DROP_SITTERS", 0) },
-        edits: (1..=variable("DROP_REDEPLOYS", 20)).map(fate).collect(),
+        edits: (1..=redeploys).map(fate).collect(),
     }
 }
 

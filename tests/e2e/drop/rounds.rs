@@ -8,7 +8,7 @@ use super::herald::{Chronicle, Herald, News};
 use super::service::{self, Edition, Fate};
 use crate::e2e::client::Client;
 use crate::e2e::stage::{DEADLINE, Stage};
-use crate::harness::traffic::{Entries, Load, Mix};
+use crate::harness::traffic::{Entries, Ledger, Load, Mix};
 use crate::harness::wait::eventually;
 
 /// What is done to a service, and under which load.
@@ -71,7 +71,7 @@ pub async fn play(stage: &Stage, scenario: &Scenario) -> Record {
     let (first_half, second_half) = scenario.edits.split_at(scenario.edits.len() / 2);
     for half in [first_half, second_half] {
         for fate in half {
-            editor.edit(*fate).await;
+            editor.edit(*fate, &load.ledger).await;
         }
         footprints.push(Footprint::of(stage));
     }
@@ -111,6 +111,7 @@ impl<'s> Editor<'s> {
         let saved = Instant::now();
         stage.up().await;
         let mut herald = Herald::follow(stage);
+        let is_live = |news: &News| if let News::Live(generation) = news { Some(*generation) } else { None };
         let (at, generation) = herald.until("the first edition is live", is_live).await;
         let round = Round { edition, saved, end: End::Live { generation, at } };
         Self { stage, herald, latest: edition.number, rounds: vec![round] }
@@ -121,53 +122,40 @@ impl<'s> Editor<'s> {
         gateway
     }
 
-    async fn edit(&mut self, fate: Fate) {
-        match fate {
-            Fate::Serves => self.replace().await,
-            Fate::IsOvertaken => self.overtake().await,
-            Fate::DoesNotCompile | Fate::CrashesAtItsStart | Fate::NeverGetsReady => self.fail(fate).await,
-        }
-    }
-
-    /// Saves a good edition, and waits until it is live.
-    async fn replace(&mut self) {
-        let (edition, saved) = self.save(Fate::Serves);
-        let (at, generation) = self.herald.until("it is live", is_live).await;
-        self.rounds.push(Round { edition, saved, end: End::Live { generation, at } });
-    }
-
-    /// Saves a bad one, and waits until that is known.
-    async fn fail(&mut self, fate: Fate) {
-        let (edition, saved) = self.save(fate);
-        let (_, why) = self.herald.until("it has failed", has_failed).await;
-        self.rounds.push(Round { edition, saved, end: End::Failed(why) });
-    }
-
-    /// Saves one that is not ready when the next one is saved.
-    async fn overtake(&mut self) {
-        let (edition, saved) = self.save(Fate::IsOvertaken);
-        self.herald.until("it is probed", is_probed).await;
-        self.rounds.push(Round { edition, saved, end: End::Overtaken });
-        self.replace().await;
-    }
-
-    fn save(&mut self, fate: Fate) -> (Edition, Instant) {
+    /// Saves the next edition, and waits as long as its fate has it.
+    async fn edit(&mut self, fate: Fate, ledger: &Ledger) {
         self.latest += 1;
         let edition = Edition { number: self.latest, fate };
         let saved = Instant::now();
         edition.save(self.stage.folder());
-        (edition, saved)
+        let end = match fate {
+            Fate::Serves => self.live(edition, ledger).await,
+            Fate::IsOvertakenAtOnce => End::Overtaken,
+            Fate::IsOvertakenMidway => self.begun("it is admitted", &News::Admitted).await,
+            Fate::IsOvertakenUnready => self.begun("it is probed", &News::Probed).await,
+            Fate::DoesNotCompile | Fate::CrashesAtItsStart | Fate::NeverGetsReady => self.failed().await,
+        };
+        self.rounds.push(Round { edition, saved, end });
     }
-}
 
-fn is_live(news: &News) -> Option<u32> {
-    if let News::Live(generation) = news { Some(*generation) } else { None }
-}
+    /// Whoever answers as this edition has to be announced to be live.
+    async fn live(&mut self, edition: Edition, ledger: &Ledger) -> End {
+        let generation =
+            eventually(DEADLINE, "the edition answers", async || ledger.generation(edition.number));
+        let generation = generation.await;
+        let is_it = |news: &News| (*news == News::Live(generation)).then_some(());
+        let (at, ()) = self.herald.until("it is live", is_it).await;
+        End::Live { generation, at }
+    }
 
-fn has_failed(news: &News) -> Option<String> {
-    if let News::Failed(why) = news { Some(why.clone()) } else { None }
-}
+    async fn begun(&mut self, what: &str, sign: &News) -> End {
+        self.herald.until(what, |news| (news == sign).then_some(())).await;
+        End::Overtaken
+    }
 
-fn is_probed(news: &News) -> Option<()> {
-    (*news == News::Probed).then_some(())
+    async fn failed(&mut self) -> End {
+        let why = |news: &News| if let News::Failed(why) = news { Some(why.clone()) } else { None };
+        let (_, why) = self.herald.until("it has failed", why).await;
+        End::Failed(why)
+    }
 }

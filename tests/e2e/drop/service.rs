@@ -18,23 +18,39 @@ pub const START_PERIOD: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
     Serves,
+    /// Would serve; the next one is saved at once,
+    IsOvertakenAtOnce,
+    /// or when the first of its instances takes requests.
+    IsOvertakenMidway,
     DoesNotCompile,
     CrashesAtItsStart,
     NeverGetsReady,
     /// Would never get ready either; the next edition does not wait for that.
-    IsOvertaken,
+    IsOvertakenUnready,
 }
 
 impl Fate {
-    pub const BAD: [Self; 4] =
-        [Self::DoesNotCompile, Self::CrashesAtItsStart, Self::NeverGetsReady, Self::IsOvertaken];
+    /// All but the usual one, which has to come next.
+    pub const TROUBLES: [Self; 6] = [
+        Self::DoesNotCompile,
+        Self::IsOvertakenMidway,
+        Self::CrashesAtItsStart,
+        Self::IsOvertakenUnready,
+        Self::NeverGetsReady,
+        Self::IsOvertakenAtOnce,
+    ];
+
+    /// Whether anybody may hear of it.
+    pub fn may_answer(self) -> bool {
+        self.word() == "serves"
+    }
 
     fn word(self) -> &'static str {
         match self {
-            Self::Serves => "serves",
+            Self::Serves | Self::IsOvertakenAtOnce | Self::IsOvertakenMidway => "serves",
             Self::DoesNotCompile => "srves",
             Self::CrashesAtItsStart => "crashes",
-            Self::NeverGetsReady | Self::IsOvertaken => "sulks",
+            Self::NeverGetsReady | Self::IsOvertakenUnready => "sulks",
         }
     }
 }
@@ -44,10 +60,12 @@ impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Serves => "good",
+            Self::IsOvertakenAtOnce => "overtaken at once",
+            Self::IsOvertakenMidway => "overtaken midway",
             Self::DoesNotCompile => "that do not compile",
             Self::CrashesAtItsStart => "that crash at their start",
             Self::NeverGetsReady => "that never get ready",
-            Self::IsOvertaken => "overtaken before they were ready",
+            Self::IsOvertakenUnready => "overtaken before they were ready",
         })
     }
 }

@@ -14,9 +14,9 @@ fn edits(good: usize) -> Scenario {
     Scenario { replicas: 1, mix: Mix { rate: RATE, sitters: 0 }, edits: vec![Fate::Serves; good] }
 }
 
-/// Every sort of a bad edition, with a good one after each.
-fn failing() -> Scenario {
-    let edits = Fate::BAD.into_iter().flat_map(|bad| [bad, Fate::Serves]).collect();
+/// Every sort of trouble, with a good edition after each.
+fn troubles() -> Scenario {
+    let edits = Fate::TROUBLES.into_iter().flat_map(|trouble| [trouble, Fate::Serves]).collect();
     Scenario { edits, ..self::edits(0) }
 }
 
@@ -53,7 +53,7 @@ async fn nothing_is_dropped_while_three_containers_are_replaced_one_by_one() {
 
 #[tokio::test]
 async fn nothing_is_dropped_while_containers_fail_to_replace_the_one_that_serves() {
-    on_docker(failing()).await;
+    on_docker(troubles()).await;
 }
 
 #[tokio::test]
@@ -68,7 +68,15 @@ async fn nothing_is_dropped_while_three_local_processes_are_replaced_one_by_one(
 
 #[tokio::test]
 async fn nothing_is_dropped_while_local_processes_fail_to_replace_the_one_that_serves() {
-    as_processes(failing()).await;
+    as_processes(troubles()).await;
+}
+
+#[tokio::test]
+async fn nothing_is_dropped_while_local_processes_overtake_each_other() {
+    let hurry =
+        [Fate::IsOvertakenAtOnce, Fate::IsOvertakenAtOnce, Fate::IsOvertakenMidway, Fate::IsOvertakenMidway];
+    let edits = hurry.repeat(4).into_iter().chain([Fate::Serves]).collect();
+    as_processes(Scenario { replicas: 3, edits, ..self::edits(0) }).await;
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! Whether everything was as it has to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::rounds::{End, Record};
-use crate::harness::traffic::{Answer, Cut, Kind};
+use super::rounds::{End, Record, Round};
+use crate::harness::traffic::{Answer, Cut, Kind, Voice};
 
 /// How long what is under way may go on at an instance that takes no more requests.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ pub struct Verdict {
     pub failures: BTreeMap<Kind, Vec<String>>,
     /// Answers of a generation that was withdrawn when they were asked for.
     pub late: Vec<String>,
-    /// Answers of a generation that never was live, or that is not what was saved.
+    /// Answers of an edition that was not to be heard of, or that is another one than its generation.
     pub wrong: Vec<String>,
     /// Conversations that ended at the limit of a drain, as they have to.
     pub ended_by_drain: usize,
@@ -86,15 +86,22 @@ fn late(answer: &Answer, record: &Record) -> Option<String> {
     })
 }
 
-/// Each generation that answers has to be the one that was live with its edition.
+/// Whoever answers has to be an edition that may, and the one that was live under its number.
 fn wrong(record: &Record) -> Vec<String> {
-    let saved = record.rounds.iter().filter_map(|round| match round.end {
-        End::Live { generation, .. } => Some((generation, round.edition.number)),
-        _ => None,
+    let mut live: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut welcome: BTreeSet<u32> = BTreeSet::new();
+    for Round { edition, end, .. } in &record.rounds {
+        if edition.fate.may_answer() {
+            welcome.insert(edition.number);
+        }
+        if let End::Live { generation, .. } = end {
+            live.insert(*generation, edition.number);
+        }
+    }
+    let wrong = record.entries.voices.iter().filter(|Voice { generation, edition }| {
+        let known = live.entry(*generation).or_insert(*edition);
+        known != edition || !welcome.contains(edition)
     });
-    let saved: BTreeMap<u32, u32> = saved.collect();
-    let voices = record.entries.voices.iter();
-    let wrong = voices.filter(|voice| saved.get(&voice.generation) != Some(&voice.edition));
     wrong.map(|voice| format!("edition {} answers as v{}", voice.edition, voice.generation)).collect()
 }
 
@@ -102,9 +109,9 @@ fn wrong(record: &Record) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::e2e::drop::herald::Chronicle;
-    use crate::e2e::drop::rounds::{Round, Scenario};
+    use crate::e2e::drop::rounds::Scenario;
     use crate::e2e::drop::service::{Edition, Fate};
-    use crate::harness::traffic::{Entries, Mix, Voice};
+    use crate::harness::traffic::{Entries, Mix};
 
     /// Edition 1 is live as v1 from the beginning on, edition 2 as v3 after a second.
     struct Scene {
@@ -179,8 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_answers_who_never_was_live_or_is_another_edition() {
-        let verdict = Scene::new().voice(2, 2).voice(3, 1).verdict();
-        assert_eq!(verdict.complaints(), ["edition 2 answers as v2", "edition 1 answers as v3"]);
+    fn nobody_answers_who_was_not_to_be_heard_of_or_is_another_edition() {
+        let verdict = Scene::new().voice(2, 9).voice(3, 1).voice(4, 2).voice(4, 1).verdict();
+        let told = ["edition 9 answers as v2", "edition 1 answers as v3", "edition 2 answers as v4"];
+        assert_eq!(verdict.complaints(), told);
     }
 }

@@ -160,6 +160,13 @@ impl Ledger {
         self.entries().cuts.len()
     }
 
+    /// The one that has answered with this edition.
+    pub fn generation(&self, edition: u32) -> Option<u32> {
+        let entries = self.entries();
+        let found = entries.voices.iter().rev().find(|voice| voice.edition == edition);
+        found.map(|voice| voice.generation)
+    }
+
     pub fn copy(&self) -> Entries {
         self.entries().clone()
     }
