@@ -5,6 +5,7 @@ mod calls;
 mod client;
 mod collecting;
 mod compiled;
+mod drop;
 mod failures;
 mod isolation;
 mod kills;

@@ -9,4 +9,5 @@ pub mod plain;
 pub mod platform;
 pub mod responder;
 pub mod skipped;
+pub mod traffic;
 pub mod wait;
