@@ -19,3 +19,4 @@ mod seeing;
 mod surroundings;
 mod tls;
 mod watching;
+mod worktrees;
