@@ -7,10 +7,11 @@ use crate::model::platform::Platform;
 use crate::model::route::Route;
 
 /// What the local authority may sign of a platform's names. Browsers accept no wildcard directly below
-/// `localhost`, so each platform has one of its own.
+/// `localhost`, so each platform has one of its own, and so
+/// has each of its checkouts, because a wildcard stands for one label.
 #[must_use]
 pub fn names(platform: &Platform) -> Vec<String> {
-    let own = format!("{}.localhost", platform.id.name);
+    let own = platform.public_domain();
     let routes = platform.services.values().flat_map(|service| &service.routes);
     let others = names_of(routes, [platform.gateway.listen.ip()]);
     without_repetition(others.into_iter().chain([own.clone(), format!("*.{own}")]))

@@ -33,7 +33,7 @@ pub async fn run(args: &Args, context: &Context, printer: &Printer) -> Result<Ex
 }
 
 fn sections(description: &Description) -> Vec<(&'static str, Vec<String>)> {
-    let Description { spec, status, settings, called_by } = description;
+    let Description { spec, status, settings, called_by, url } = description;
     let list = |names: Vec<String>| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
     let build = match &spec.build {
         Build::Pack { command, .. } => format!("packed from: {command}"),
@@ -50,6 +50,7 @@ fn sections(description: &Description) -> Vec<(&'static str, Vec<String>)> {
     state.extend(status.problem.clone());
     vec![
         ("State", state),
+        ("Address", url.iter().cloned().collect()),
         ("Instances", instances.collect()),
         ("Build", vec![build, format!("in {}", spec.folder.display())]),
         (

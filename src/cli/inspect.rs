@@ -6,7 +6,7 @@ use crate::ops::ps::Description;
 
 /// `msctl describe --format json`.
 pub fn describe_json(description: &Description) -> Value {
-    let Description { spec, status, settings, called_by } = description;
+    let Description { spec, status, settings, called_by, url } = description;
     let settings: serde_json::Map<String, Value> = settings
         .iter()
         .map(|(name, setting)| {
@@ -19,6 +19,7 @@ pub fn describe_json(description: &Description) -> Value {
         "context": spec.context,
         "folder": spec.folder,
         "status": status,
+        "url": url,
         "routes": spec.routes.iter().map(|r| json!({"path": r.prefix.as_str(), "access": r.access.to_string()})).collect::<Vec<_>>(),
         "calls": spec.calls.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "called_by": called_by,

@@ -43,8 +43,8 @@ pub async fn run(args: &Args, context: &Context, printer: &Printer) -> Result<Ex
 
 fn headline(status: &PlatformStatus) -> String {
     match &status.gateway.url {
-        Some(url) => format!("{} at {url} ({})", status.platform, status.runtime),
-        None => format!("{} is not up; start it with: msctl up", status.platform),
+        Some(url) => format!("{} at {url} ({})", status.title(), status.runtime),
+        None => format!("{} is not up; start it with: msctl up", status.title()),
     }
 }
 

@@ -135,6 +135,10 @@ impl Audience for Screen<'_> {
         let strong = |text: &str| self.printer.paint(Style::Strong, text);
         self.printer.say(&format!("{} at {}", strong(platform), strong(url)));
         self.printer.say(&self.printer.paint(Style::Dim, &format!("  {runtime}")));
+        if let Some(wanted) = &greeting.elsewhere {
+            let told = format!("  {wanted} is another platform's; this one keeps a port of its own");
+            self.printer.say(&self.printer.paint(Style::Dim, &told));
+        }
         if let Some(other_build) = &greeting.other_build {
             self.printer.say(&self.printer.paint(Style::Dim, &format!("  {}", told(other_build))));
         }

@@ -21,8 +21,10 @@ pub struct Site {
 /// Each service has a name below both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Domain {
-    /// `store.localhost`, at the public door.
+    /// `store.localhost`, at the public door; in a linked worktree `feature-x.store.localhost`.
     pub public: String,
+    /// `store.localhost`: names below it that are not below `public` are those of other checkouts.
+    pub shared: String,
     /// `store.internal`, at the internal one.
     pub internal: String,
 }
@@ -43,8 +45,11 @@ pub struct SiteService {
 impl Site {
     #[must_use]
     pub fn of(platform: &Platform) -> Self {
-        let name = &platform.id.name;
-        let domain = Domain { public: format!("{name}.localhost"), internal: format!("{name}.internal") };
+        let domain = Domain {
+            public: platform.public_domain(),
+            shared: platform.shared_domain(),
+            internal: format!("{}.internal", platform.id.name),
+        };
         let services = platform.services.values().map(|spec| service(platform, spec)).collect();
         Self { domain: Some(domain), services }
     }

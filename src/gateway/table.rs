@@ -37,12 +37,24 @@ pub struct RouteTable {
 #[derive(Debug)]
 struct Suffixes {
     public: String,
+    /// What the names of all checkouts end in.
+    shared: String,
     internal: String,
 }
 
 impl Suffixes {
     fn of(domain: &Domain) -> Self {
-        Self { public: format!(".{}", domain.public), internal: format!(".{}", domain.internal) }
+        let below = |domain: &str| format!(".{domain}");
+        Self {
+            public: below(&domain.public),
+            shared: below(&domain.shared),
+            internal: below(&domain.internal),
+        }
+    }
+
+    /// Whether it is a name of another checkout of the platform.
+    fn is_anothers(&self, host: &str) -> bool {
+        host.ends_with(&self.shared) && host != &self.public[1..]
     }
 }
 
@@ -175,8 +187,10 @@ impl RouteTable {
 
     /// `host` is lower case and has no port.
     pub(super) fn public_site(&self, host: &str) -> Host<'_> {
-        match self.suffixes.as_ref().and_then(|suffixes| host.strip_suffix(suffixes.public.as_str())) {
+        let Some(suffixes) = &self.suffixes else { return Host::Platform };
+        match host.strip_suffix(suffixes.public.as_str()) {
             Some(label) => self.services.get(label).map_or(Host::Unknown, Host::Service),
+            None if suffixes.is_anothers(host) => Host::Unknown,
             None => Host::Platform,
         }
     }

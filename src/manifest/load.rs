@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::model::name::{PlatformId, Worktree};
 use crate::model::platform::{GatewaySettings, Platform};
 
+use super::checkout::linked_worktree;
 use super::checks;
 use super::discovery::{ServiceFolder, discover};
 use super::error::ManifestError;
@@ -52,6 +53,7 @@ fn assemble(root: PathBuf, manifest: PathBuf, file: PlatformFile, problems: &Pro
     let services = drafts.into_iter().map(Draft::into_spec).map(|spec| (spec.name.clone(), spec));
     Some(Platform {
         id: PlatformId { name: file.name?, worktree: worktree_of(&root) },
+        checkout: linked_worktree(&root),
         gateway: GatewaySettings { tls: tls_settings::below(&root, file.gateway.tls), ..file.gateway },
         root,
         manifest,

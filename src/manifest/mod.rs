@@ -14,7 +14,7 @@
 //!
 //! Reading order: `load`, `platform_file` with `gateway_section`, `service_file` and its parts
 //! (`build_section`, `run_section`, `routes_section` with `policy_section`, `traffic_section`,
-//! `variables`), `discovery`, `checks`; then what they stand on: `section`, `fields`, `values`,
+//! `variables`), `discovery`, `checkout`, `checks`; then what they stand on: `section`, `fields`, `values`,
 //! `syntax`, `source`, `diagnostic`.
 
 mod error;
@@ -39,6 +39,7 @@ mod tls_settings;
 mod traffic_section;
 mod variables;
 
+mod checkout;
 mod checks;
 mod discovery;
 

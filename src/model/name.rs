@@ -127,6 +127,35 @@ impl fmt::Display for Worktree {
     }
 }
 
+/// The name of a linked git worktree, as one label of a host name (RFC 1123, section 2.1): it is for
+/// people and does not tell two apart, which [`Worktree`] does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckoutName(Box<str>);
+
+impl CheckoutName {
+    /// Whatever git or people call it, in letters, digits and single hyphens; `None` where none is left.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let mut label = String::new();
+        for c in text.chars().map(|c| c.to_ascii_lowercase()) {
+            match c {
+                'a'..='z' | '0'..='9' => label.push(c),
+                _ if label.is_empty() || label.ends_with('-') => {}
+                _ => label.push('-'),
+            }
+        }
+        label.truncate(MAX_NAME_LENGTH);
+        let label = label.trim_end_matches('-');
+        (!label.is_empty()).then(|| Self(label.into()))
+    }
+}
+
+impl fmt::Display for CheckoutName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 /// What tells one running platform from every other on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlatformId {
@@ -170,6 +199,26 @@ mod tests {
         check("a-", &format!("\"a-\" is not a service name: it ends in \"-\"; {rule}"));
         check(&"a".repeat(300), &format!("a service name of 300 characters is too long; {rule}"));
         check("auth", "\"auth\" is reserved: the platform itself answers to that name");
+    }
+
+    #[test]
+    fn a_checkout_is_called_by_a_label_that_is_like_its_name() {
+        let (long, cut) = ("x".repeat(100), "y".repeat(39) + "-rest");
+        for (text, label) in [
+            ("feature-x", Some("feature-x")),
+            ("Feature_X", Some("feature-x")),
+            ("fix/JIRA-12: größe!", Some("fix-jira-12-gr-e")),
+            ("2nd", Some("2nd")),
+            ("--a--b--", Some("a-b")),
+            ("日本", None),
+            ("", None),
+            (&long, Some(&long[..40])),
+            // Cut at its hyphen.
+            (&cut, Some(&cut[..39])),
+        ] {
+            let found = CheckoutName::of(text).map(|name| name.to_string());
+            assert_eq!(found.as_deref(), label, "{text}");
+        }
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::name::{PlatformId, ServiceName};
+use super::name::{CheckoutName, PlatformId, ServiceName};
 use super::quantity::{ByteSize, Cpus, Port};
 use super::route::Route;
 use super::traffic::TrafficPolicy;
@@ -21,6 +21,8 @@ pub const SERVICE_FILE: &str = "service.toml";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Platform {
     pub id: PlatformId,
+    /// Which linked git worktree it is in; `None` for a main checkout, or outside of git.
+    pub checkout: Option<CheckoutName>,
     /// The folder of `msctl.toml`, canonical.
     pub root: PathBuf,
     /// The manifest itself.
@@ -273,7 +275,32 @@ impl Platform {
     /// The name by which clients of the gateway may address `service` directly.
     #[must_use]
     pub fn public_host(&self, service: &ServiceName) -> String {
-        format!("{service}.{}.localhost", self.id.name)
+        format!("{service}.{}", self.public_domain())
+    }
+
+    /// What the names of its services end in. Each checkout has its own, because browsers tell apart
+    /// what they keep for a site by its name and not by its port.
+    #[must_use]
+    pub fn public_domain(&self) -> String {
+        match &self.checkout {
+            Some(checkout) => format!("{checkout}.{}", self.shared_domain()),
+            None => self.shared_domain(),
+        }
+    }
+
+    /// Below which all its checkouts have their names.
+    #[must_use]
+    pub fn shared_domain(&self) -> String {
+        format!("{}.localhost", self.id.name)
+    }
+
+    /// How people are told of it: `store`, or `store (feature-x)`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match &self.checkout {
+            Some(checkout) => format!("{} ({checkout})", self.id.name),
+            None => self.id.name.to_string(),
+        }
     }
 }
 

@@ -12,6 +12,9 @@ pub const SCHEMA: &str = "msctl.ps/1";
 pub struct PlatformStatus {
     pub schema: String,
     pub platform: String,
+    /// The linked git worktree that it is in; absent in a main checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<String>,
     /// `docker` or `process`.
     pub runtime: String,
     /// Which engine that is, and why it was chosen; absent when the platform is not up.
@@ -27,10 +30,24 @@ pub struct PlatformStatus {
     pub services: Vec<ServiceStatus>,
 }
 
+impl PlatformStatus {
+    /// How people are told of it: `store`, or `store (feature-x)`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match &self.checkout {
+            Some(checkout) => format!("{} ({checkout})", self.platform),
+            None => self.platform.clone(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayStatus {
     /// Where the platform answers; `null` when it is not up.
     pub url: Option<String>,
+    /// The address in the manifest, where that is another platform's; absent where it is this one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -89,6 +89,6 @@ async fn take_over(
     let terms = Terms { runtime, watching: note.watching };
     let mut ground = target::choose(&context, &platform.id, folder, terms).await?;
     ground.reason.clone_from(&note.reason);
-    let doors = legacy.doors(&platform)?;
+    let doors = legacy.doors(&platform, folder)?;
     Ok((Running::start(platform, folder, doors, ground).await?, Some(replaced)))
 }

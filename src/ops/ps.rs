@@ -1,6 +1,7 @@
 //! `msctl ps` and `msctl describe`: how things stand, whether or not a platform process runs.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::context::{Context, known_service};
 use super::error::OpsError;
@@ -8,6 +9,7 @@ use super::target;
 use crate::admin::client::{Client, ClientError};
 use crate::configuration::{self, Addresses, Setting};
 use crate::engine;
+use crate::model::name::ServiceName;
 use crate::model::platform::{Platform, ServiceSpec};
 use crate::model::status::{GatewayStatus, PlatformStatus, SCHEMA, ServiceStatus};
 
@@ -32,9 +34,10 @@ async fn status(context: &Context, platform: &Platform) -> Result<PlatformStatus
     let mut status = PlatformStatus {
         schema: SCHEMA.to_owned(),
         platform: platform.id.name.to_string(),
+        checkout: platform.checkout.as_ref().map(ToString::to_string),
         runtime: "none".to_owned(),
         runtime_reason: None,
-        gateway: GatewayStatus { url: None },
+        gateway: GatewayStatus { url: None, instead_of: None },
         pid: None,
         problem: None,
         services: Vec::new(),
@@ -60,6 +63,9 @@ pub struct Description {
     /// Everything it is configured with by the manifest, and where each value came from.
     pub settings: BTreeMap<String, Setting>,
     pub called_by: Vec<String>,
+    /// Where it answers under its own name; `None` while the platform is not up, or where such names
+    /// do not lead to the gateway.
+    pub url: Option<String>,
 }
 
 /// # Errors
@@ -68,11 +74,45 @@ pub async fn describe(context: &Context, name: &str) -> Result<Description, OpsE
     let platform = context.load()?;
     let name = known_service(&platform, name)?;
     let spec = platform.services[name].clone();
-    let services = status(context, &platform).await?.services;
+    let PlatformStatus { services, gateway, .. } = status(context, &platform).await?;
     let unknown = || OpsError::NoSuchService { name: name.to_string(), known: Vec::new() };
     let status = services.into_iter().find(|service| service.name == name.as_str()).ok_or_else(unknown)?;
     let settings = configuration::settings(&platform, &spec, &Addresses::default());
     let callers = platform.services.values().filter(|other| other.calls.contains(name));
     let called_by = callers.map(|other| other.name.to_string()).collect();
-    Ok(Description { spec, status, settings, called_by })
+    let url = gateway.url.and_then(|url| own_url(&platform, name, &url));
+    Ok(Description { spec, status, settings, called_by, url })
+}
+
+/// Names below `localhost` are this machine's own (RFC 6761, section 6.3).
+fn own_url(platform: &Platform, service: &ServiceName, gateway: &str) -> Option<String> {
+    let (scheme, rest) = gateway.split_once("://")?;
+    let at: SocketAddr = rest.parse().ok()?;
+    let is_here = at.ip().is_loopback() || at.ip().is_unspecified();
+    is_here.then(|| format!("{scheme}://{}:{}", platform.public_host(service), at.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest;
+    use crate::model::name::CheckoutName;
+
+    #[test]
+    fn a_service_has_an_address_of_its_own_where_this_machines_names_lead() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(manifest::MANIFEST_FILE);
+        std::fs::write(&path, "[platform]\nname = \"store\"\nservices = []\n").unwrap();
+        let main = manifest::load(&path).unwrap();
+        let linked = Platform { checkout: CheckoutName::of("wt"), ..main.clone() };
+        let order = "order".parse().unwrap();
+        for (platform, gateway, expected) in [
+            (&main, "http://127.0.0.1:8080", Some("http://order.store.localhost:8080")),
+            (&linked, "https://[::1]:81", Some("https://order.wt.store.localhost:81")),
+            (&linked, "http://0.0.0.0:80", Some("http://order.wt.store.localhost:80")),
+            (&main, "http://192.0.2.1:80", None),
+        ] {
+            assert_eq!(own_url(platform, &order, gateway).as_deref(), expected);
+        }
+    }
 }

@@ -19,6 +19,7 @@ use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
 use crate::platform::doors::Doors;
 use crate::platform::folder::FolderError;
+use crate::platform::mooring;
 use crate::platform::preview;
 use crate::platform::running::Running;
 use crate::runtime::RuntimeKind;
@@ -35,6 +36,8 @@ pub struct Request {
 pub struct Greeting {
     pub platform: String,
     pub url: String,
+    /// The address in the manifest, where that is another platform's.
+    pub elsewhere: Option<String>,
     /// Which runtime, and why.
     pub runtime: String,
     pub manner: Manner,
@@ -152,8 +155,9 @@ pub async fn attached(
         () = interrupts.next() => return Err(OpsError::Cancelled),
     };
     audience.greet(&Greeting {
-        platform: platform.id.name.to_string(),
+        platform: platform.title(),
         url: running.url().to_owned(),
+        elsewhere: mooring::left(&platform, running.url()).map(|wanted| wanted.to_string()),
         runtime: reason,
         manner: Manner::Attached,
         other_build: None,
@@ -236,9 +240,11 @@ async fn join(
     if other.is_some_and(|other| other.to_string() != status.runtime) {
         return Err(OpsError::OtherRuntime { runs_on: status.runtime });
     }
+    let url = status.gateway.url.clone().unwrap_or_default();
     audience.greet(&Greeting {
-        platform: status.platform,
-        url: status.gateway.url.unwrap_or_default(),
+        platform: status.title(),
+        elsewhere: status.gateway.instead_of,
+        url,
         runtime: status.runtime_reason.unwrap_or(status.runtime),
         manner: arrival.manner,
         other_build: arrival.other_build,

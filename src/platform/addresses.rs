@@ -119,6 +119,13 @@ fn platform_host(platform: &PlatformId) -> String {
     format!("msctl.{}.internal", platform.name)
 }
 
+/// The ports of a gateway that cannot have the one in its manifest, the preferred one first.
+pub fn gateway_ports(platform: &PlatformId) -> impl Iterator<Item = u16> {
+    let first = shared_port(&format!("{platform} gateway"));
+    let span = SHARED_PORTS.end - SHARED_PORTS.start;
+    (0..PORT_TRIES).map(move |step| SHARED_PORTS.start + (first - SHARED_PORTS.start + step) % span)
+}
+
 /// The port that an entrance has unless somebody else holds it.
 #[must_use]
 pub fn preferred_port(platform: &PlatformId, callers: CallerIdentity, entrance: &Entrance) -> u16 {
@@ -129,6 +136,10 @@ pub fn preferred_port(platform: &PlatformId, callers: CallerIdentity, entrance: 
         Entrance::Platform => format!("{platform}"),
         Entrance::Call { caller, callee } => format!("{platform} {caller} {callee}"),
     };
+    shared_port(&name)
+}
+
+fn shared_port(name: &str) -> u16 {
     let digest = Sha256::digest(name.as_bytes());
     SHARED_PORTS.start + u16::from_be_bytes([digest[0], digest[1]]) % (SHARED_PORTS.end - SHARED_PORTS.start)
 }

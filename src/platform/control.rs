@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bus::Bus;
 use super::certificates::Certificates;
+use super::mooring;
 use super::sight;
 use super::traffic::Traffic;
 use crate::admin::{Change, Control, Refusal, RouteRow, TrafficReport};
@@ -56,12 +57,17 @@ pub struct PlatformControl {
 impl Control for PlatformControl {
     async fn status(&self) -> PlatformStatus {
         let problem = self.refused().as_ref().map(|refusal| refusal.message.clone());
+        let platform = self.traffic.platform();
         PlatformStatus {
             schema: SCHEMA.to_owned(),
-            platform: self.traffic.platform().id.name.to_string(),
+            platform: platform.id.name.to_string(),
+            checkout: platform.checkout.as_ref().map(ToString::to_string),
             runtime: self.runtime.clone(),
             runtime_reason: Some(self.runtime_reason.clone()),
-            gateway: GatewayStatus { url: Some(self.url.clone()) },
+            gateway: GatewayStatus {
+                url: Some(self.url.clone()),
+                instead_of: mooring::left(&platform, &self.url).map(|wanted| wanted.to_string()),
+            },
             pid: Some(std::process::id()),
             problem,
             services: self.engine.status().await.unwrap_or_default(),

@@ -6,13 +6,13 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::certificates::Certificates;
 use super::folder::{Lock, StateFolder};
+use super::mooring;
 use super::note::{PUBLIC, REDIRECT};
-use super::port_holder::describe_port;
 use super::sockets::Sockets;
 use super::start_error::StartError;
 use super::succession::Inheritance;
 use crate::admin::server;
-use crate::gateway::{self, Door, ListenOptions, Listener};
+use crate::gateway::{Door, Listener};
 use crate::handover::Post;
 use crate::model::platform::Platform;
 
@@ -38,8 +38,8 @@ impl Doors {
     /// # Errors
     /// When one of them cannot be opened.
     pub fn bind(platform: &Platform, folder: &StateFolder, lock: Lock) -> Result<Self, StartError> {
-        let gateway = bind_gateway(platform.gateway.listen)?;
-        let public = Public { gateway, redirect: bind_redirect(platform)? };
+        let gateway = mooring::bind(platform, folder)?;
+        let public = Public { gateway, redirect: mooring::bind_redirect(platform, folder)? };
         let socket = folder.socket();
         let admin = server::bind(&socket).map_err(|source| StartError::Admin { path: socket, source })?;
         Ok(Self { public, admin, lock, post: None, inheritance: None })
@@ -77,16 +77,4 @@ impl Public {
         let public = Listener { socket: self.gateway, door: Door::Public, tls };
         std::iter::once(public).chain(redirect).collect()
     }
-}
-
-pub(super) fn bind_redirect(platform: &Platform) -> Result<Option<TcpListener>, StartError> {
-    platform.gateway.redirect_from.map(bind_gateway).transpose()
-}
-
-fn bind_gateway(listen: SocketAddr) -> Result<TcpListener, StartError> {
-    gateway::listen(listen, ListenOptions::default()).map_err(|source| StartError::Gateway {
-        listen,
-        source,
-        holder: describe_port(listen.port()),
-    })
 }

@@ -160,6 +160,24 @@ impl StateFolder {
         noted.lines().any(|line| line == runtime)
     }
 
+    /// Notes a port that is this platform's own. Without it another one may be found the next time.
+    pub fn remember_port(&self, port: u16) {
+        if let Err(error) = std::fs::write(self.port_file(), port.to_string()) {
+            tracing::warn!(%error, "could not note the port");
+        }
+    }
+
+    /// The port that was noted.
+    #[must_use]
+    pub fn own_port(&self) -> Option<u16> {
+        let noted = std::fs::read_to_string(self.port_file()).ok()?;
+        noted.trim().parse().ok().filter(|port| *port != 0)
+    }
+
+    fn port_file(&self) -> PathBuf {
+        self.path.join("port")
+    }
+
     fn runtime_file(&self) -> PathBuf {
         self.path.join("runtime")
     }
@@ -202,6 +220,20 @@ fn read_holder(file: &mut File) -> Option<u32> {
     file.rewind().ok()?;
     file.read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+/// Whether this process runs another platform that keeps its state beside `folder`.
+#[must_use]
+pub fn is_held_by(folder: &StateFolder, pid: u32) -> bool {
+    let entries = std::fs::read_dir(folder.base()).into_iter().flatten().filter_map(Result::ok);
+    let mut others = entries.map(|entry| StateFolder { path: entry.path() }).filter(|other| other != folder);
+    // The number in a lock that nobody holds may be anybody's by now.
+    others.any(|other| {
+        let Ok(mut file) = File::open(other.lock_file()) else { return false };
+        read_holder(&mut file) == Some(pid)
+            && flock(&file, FlockOperation::NonBlockingLockShared).err()
+                == Some(rustix::io::Errno::WOULDBLOCK)
+    })
 }
 
 /// The platforms that have state below `base` and are of this checkout, under whatever name.

@@ -11,7 +11,7 @@
 //!
 //! A running platform can pass to another process without a gap: [`succession`] is the new one's
 //! side and [`departure`] the old one's, [`note`] what is written down in between. [`doors`] are the
-//! sockets to begin with, wherever they come from, [`sockets`] those that can be passed on.
+//! sockets to begin with, wherever they come from ([`mooring`] says where the public one is), [`sockets`] those that can be passed on.
 
 pub mod addresses;
 pub mod admin_door;
@@ -25,6 +25,7 @@ pub mod ending;
 pub mod folder;
 pub mod history;
 pub mod keeping;
+pub mod mooring;
 pub mod note;
 mod opening;
 pub mod port_holder;

@@ -9,14 +9,13 @@
 //!
 //! `departure` is the old one's side.
 
-use std::net::SocketAddr;
-
 use tokio::net::TcpListener;
 
 use super::addresses::Entrance;
 use super::admin_door::AdminDoor;
-use super::doors::{Doors, Public, bind_redirect};
+use super::doors::{Doors, Public};
 use super::folder::{Lock, StateFolder};
+use super::mooring;
 use super::note::{ADMIN, LOCK, Note, PUBLIC, REDIRECT, entrance_named};
 use super::start_error::StartError;
 use super::traffic::Traffic;
@@ -67,16 +66,19 @@ impl Legacy {
 
     /// # Errors
     /// When something is missing, or the manifest wants what only a fresh start can give.
-    pub fn doors(self, platform: &Platform) -> Result<Doors, StartError> {
+    pub fn doors(self, platform: &Platform, folder: &StateFolder) -> Result<Doors, StartError> {
         let Self { mut estate, note } = self;
         let gateway = estate.tcp_listener(PUBLIC)?;
+        let is_at = |listener: &TcpListener, wanted| {
+            listener.local_addr().is_ok_and(|at| mooring::is_at(at, wanted, folder))
+        };
         if !is_at(&gateway, platform.gateway.listen) {
             return Err(StartError::Moved);
         }
         let redirect = match (estate.tcp_listener(REDIRECT), platform.gateway.redirect_from) {
             (Ok(redirect), Some(from)) if is_at(&redirect, from) => Some(redirect),
             // Another one than before, or none: nothing but this depends on it.
-            _ => bind_redirect(platform)?,
+            _ => mooring::bind_redirect(platform, folder)?,
         };
         let public = Public { gateway, redirect };
         let admin = estate.unix_listener(ADMIN)?;
@@ -89,11 +91,6 @@ impl Legacy {
         }
         Ok(Doors { public, admin, lock, post, inheritance: Some(Inheritance { estate, note, inside }) })
     }
-}
-
-fn is_at(listener: &TcpListener, wanted: SocketAddr) -> bool {
-    let is_wanted = |at: SocketAddr| at.ip() == wanted.ip() && [0, at.port()].contains(&wanted.port());
-    listener.local_addr().is_ok_and(is_wanted)
 }
 
 impl Inheritance {

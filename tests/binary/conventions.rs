@@ -84,6 +84,8 @@ fn tables_are_data_and_what_surrounds_them_is_talk() {
     insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r#"
     State
       ready, 1/1 ready
+    Address
+      http://order.shop.localhost:[PORT]
     Instances
     Build
       in [DIR]/shop/services/order

@@ -20,3 +20,4 @@ mod seeing;
 mod surroundings;
 mod tls;
 mod watching;
+mod worktrees;

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-/// The folder becomes `[DIR]`, the number of its state folder `[ID]`, ports of 127.0.0.1 `[PORT]`,
-/// times `[TIME]`, process ids `[PID]`.
+/// The folder becomes `[DIR]`, the number of its state folder `[ID]`, ports of 127.0.0.1 and of services' names
+/// `[PORT]`, times `[TIME]`, process ids `[PID]`.
 pub fn plain(text: &str, folder: &Path) -> String {
     let text = text.replace(&folder.display().to_string(), "[DIR]");
     let text = after(&text, "/shop-", "[ID]", |c| c.is_ascii_hexdigit());
     let text = after(&text, "127.0.0.1:", "[PORT]", |c| c.is_ascii_digit());
+    let text = after(&text, ".shop.localhost:", "[PORT]", |c| c.is_ascii_digit());
     let text = after(&text, "(process ", "[PID]", |c| c.is_ascii_digit());
     times(&text)
 }

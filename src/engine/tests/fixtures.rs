@@ -19,6 +19,7 @@ pub fn platform_id() -> PlatformId {
 pub fn platform(services: impl IntoIterator<Item = ServiceSpec>) -> Platform {
     Platform {
         id: platform_id(),
+        checkout: None,
         root: PathBuf::from("/nowhere"),
         manifest: PathBuf::from("/nowhere/msctl.toml"),
         service_folders: vec!["*".to_owned()],

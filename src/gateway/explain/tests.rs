@@ -34,7 +34,15 @@ fn service(name: &str, routes: &[Described<'_>]) -> SiteService {
 }
 
 fn table(services: Vec<SiteService>, catalog: &Catalog) -> RouteTable {
-    let domain = Domain { public: "store.localhost".to_owned(), internal: "store.internal".to_owned() };
+    table_at("store.localhost", services, catalog)
+}
+
+fn table_at(public: &str, services: Vec<SiteService>, catalog: &Catalog) -> RouteTable {
+    let domain = Domain {
+        public: public.to_owned(),
+        shared: "store.localhost".to_owned(),
+        internal: "store.internal".to_owned(),
+    };
     RouteTable::build(&Site { domain: Some(domain), services }, catalog, &Upstreams::default())
 }
 
@@ -119,6 +127,24 @@ fn the_host_decides_first() {
         Some("nobody.store.localhost"),
         "nobody.store.localhost is a name under this platform's domain that no service has\n404 host_not_found NR",
     );
+}
+
+#[test]
+fn a_worktree_has_names_of_its_own_and_does_not_answer_to_those_of_others() {
+    let table =
+        table_at("wt.store.localhost", vec![service("order", &[("/", &[], &[])])], &Catalog::default());
+    for (host, expected) in [
+        ("order.wt.store.localhost", "order.wt.store.localhost is order's own name: only its routes count"),
+        ("wt.store.localhost", "wt.store.localhost is nobody's own name: the path decides"),
+        ("localhost", "localhost is nobody's own name: the path decides"),
+        ("mystore.localhost", "mystore.localhost is nobody's own name: the path decides"),
+    ] {
+        assert_eq!(ask(&table, "GET /", Some(host)).host, expected);
+    }
+    for host in ["order.store.localhost", "order.other.store.localhost", "other.store.localhost"] {
+        let refused = format!("{host} is a name under this platform's domain that no service has");
+        assert_eq!(ask(&table, "GET /", Some(host)).host, refused);
+    }
 }
 
 #[test]

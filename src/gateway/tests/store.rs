@@ -94,6 +94,7 @@ pub fn platform() -> Platform {
     let product = service("product", vec![route("/products", &[], Access::Public, false)], &[]);
     Platform {
         id: PlatformId { name: "store".parse().unwrap(), worktree: Worktree::from_hex("abcdef").unwrap() },
+        checkout: None,
         root: PathBuf::from("/store"),
         manifest: PathBuf::from("/store/msctl.toml"),
         service_folders: vec!["services/*".to_owned()],

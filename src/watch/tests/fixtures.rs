@@ -14,6 +14,7 @@ use crate::model::traffic::TrafficPolicy;
 pub fn platform(root: &Path, patterns: &[&str], services: impl IntoIterator<Item = ServiceSpec>) -> Platform {
     Platform {
         id: PlatformId { name: "store".parse().unwrap(), worktree: Worktree::from_hex("3fa9c1").unwrap() },
+        checkout: None,
         root: root.to_owned(),
         manifest: root.join("msctl.toml"),
         service_folders: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(),
