@@ -7,10 +7,12 @@
 //! Nothing here waits, reads a clock or talks to an engine.
 
 mod decide;
+mod policy;
 mod step;
 
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Leaving, Policy, plan};
+pub use decide::plan;
+pub use policy::{Leaving, Policy, WATCH_WINDOW};
 pub use step::{Action, Cause, Plan, Step, StepId};
