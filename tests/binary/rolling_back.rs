@@ -46,16 +46,21 @@ fn program(shop: &TestPlatform, generation: u32) -> Value {
     all.iter().find(of).expect("it was deployed")["recipe"]["program"].clone()
 }
 
-fn until_live(shop: &TestPlatform, generation: u32) {
+/// Until it serves, and the one before it is not kept any more in case it stops.
+fn until_alone(shop: &TestPlatform, generation: u32) {
     let live = format!("v{generation} sources-changed live");
-    until(Duration::from_secs(20), &live, || told(shop).contains(&live).then_some(()));
+    until(Duration::from_secs(20), &live, || {
+        let instances = shop.instances("order");
+        let is_alone = instances.len() == 1 && instances[0].0 == format!("order.v{generation}.1");
+        (is_alone && told(shop).contains(&live)).then_some(())
+    });
 }
 
 #[test]
 fn what_served_before_serves_again_until_something_is_saved() {
     let shop = shop();
     save(&shop, "2");
-    until_live(&shop, 2);
+    until_alone(&shop, 2);
     let rolled_back = shop.msctl(&["rollback", "order"]).success();
     assert!(rolled_back.stderr.contains("order runs what v1 ran"), "{}", rolled_back.stderr);
     let expected = ["v1 first-start superseded", "v2 sources-changed rolled-back", "v3 rolled-back live"];
@@ -67,7 +72,7 @@ fn what_served_before_serves_again_until_something_is_saved() {
     shop.msctl(&["scale", "order=1"]).success();
     assert_eq!(told(&shop), expected);
     save(&shop, "3");
-    until_live(&shop, 4);
+    until_alone(&shop, 4);
     assert!(![program(&shop, 1), program(&shop, 2)].contains(&program(&shop, 4)));
 }
 
@@ -76,7 +81,7 @@ fn one_may_name_the_version_and_go_forth_again() {
     let shop = shop();
     for version in 2..=3 {
         save(&shop, &version.to_string());
-        until_live(&shop, version);
+        until_alone(&shop, version);
     }
     shop.msctl(&["rollback", "order", "--to", "v1"]).success();
     assert_eq!(program(&shop, 4), program(&shop, 1));

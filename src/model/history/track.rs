@@ -269,11 +269,14 @@ impl Track {
         }
         self.serving.remove(&generation);
         let Some(number) = self.newest(generation) else { return };
-        let mut later =
-            self.deployments.iter().filter(|one| one.number > number && one.outcome == Outcome::Live);
-        let over = later.next_back().map_or(Outcome::Stopped, |one| match one.cause {
-            Cause::RolledBack { to } => Outcome::RolledBack { to },
-            _ => Outcome::Superseded { by: one.generation },
+        let mut others = self.deployments.iter().filter(|one| one.number != number);
+        let over = others.rfind(|one| one.outcome == Outcome::Live).map_or(Outcome::Stopped, |one| {
+            match one.cause {
+                Cause::RolledBack { to } => Outcome::RolledBack { to },
+                // It still ran, and was called back.
+                _ if one.number < number => Outcome::RolledBack { to: one.generation },
+                _ => Outcome::Superseded { by: one.generation },
+            }
         });
         self.update(number, |one| {
             if one.was_live() {
