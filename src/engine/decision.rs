@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
@@ -67,7 +68,7 @@ pub async fn preview(
     only: Option<BTreeSet<ServiceName>>,
 ) -> Result<Plan, Failure> {
     let _effects = state.step(Input::Apply { platform, only }, Instant::now());
-    let Some(mut order) = Order::from_state(&state) else {
+    let Some(mut order) = Order::from_state(&state, executor.watch_window) else {
         return Ok(Plan::default());
     };
     let builder = executor.builder(&order.platform);
@@ -83,7 +84,7 @@ pub(super) struct Order {
 
 impl Order {
     /// `None` as long as nobody has asked for anything.
-    pub fn from_state(state: &State) -> Option<Self> {
+    pub fn from_state(state: &State, window: Duration) -> Option<Self> {
         let policy = Policy {
             held: state.held(),
             busy: state.busy(),
@@ -91,6 +92,7 @@ impl Order {
             last_generation: state.last_generation.clone(),
             restart_through: state.restart_through.clone(),
             leaving: Leaving::default(),
+            window,
         };
         let wished =
             Wished { scale: state.scale.clone(), pins: state.pins.clone(), known: state.known.clone() };

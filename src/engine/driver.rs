@@ -221,7 +221,7 @@ impl Driver {
             // Not the look that woke us: an instance may have been started, seen and admitted since.
             // Whatever this catalog routes to was seen before, so a look read after it shows it.
             Ok(_) => {
-                let catalog = self.executor.traffic.catalog();
+                let catalog = self.executor.unwatched();
                 Input::Observed { observed: self.observer.latest(), catalog }
             }
             Err(error) => Input::Unseen(error.into()),
@@ -240,7 +240,7 @@ impl Driver {
     }
 
     fn start_looking(&mut self) {
-        let order = Order::from_state(&self.state);
+        let order = Order::from_state(&self.state, self.executor.watch_window);
         let (executor, wiring) = (Arc::clone(&self.executor), Arc::clone(&self.wiring));
         self.looking = Some(tokio::spawn(async move {
             match order {

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
+use self::watch::Watched;
 use super::arrivals::Arrivals;
 use super::desire;
 use super::handle::EngineParts;
@@ -28,6 +29,8 @@ use crate::model::platform::{Platform, ServiceSpec};
 use crate::plan::{Action, Plan, Step, StepId};
 use crate::runtime::{LogQuery, Runtime};
 
+mod watch;
+
 /// How many lines of a failed instance's output are shown; the whole of it is kept in a file.
 const EXCERPT_LINES: usize = 20;
 
@@ -42,16 +45,18 @@ pub struct Executor {
     pub announcer: Arc<dyn Announcer>,
     /// Where the whole output of failed instances goes.
     pub failure_logs: PathBuf,
+    pub watch_window: Duration,
     /// Shared by all plans.
     workshop: Workshop,
+    watched: Watched,
 }
 
 impl From<EngineParts> for Executor {
     fn from(parts: EngineParts) -> Self {
-        let EngineParts { runtime, traffic, wiring, announcer, failure_logs } = parts;
+        let EngineParts { runtime, traffic, wiring, announcer, failure_logs, watch_window } = parts;
         let observer = Arc::new(Observer::new(Arc::clone(&runtime)));
-        let workshop = Workshop::default();
-        Self { runtime, observer, traffic, wiring, announcer, failure_logs, workshop }
+        let (workshop, watched) = (Workshop::default(), Watched::default());
+        Self { runtime, observer, traffic, wiring, announcer, failure_logs, watch_window, workshop, watched }
     }
 }
 
@@ -80,10 +85,41 @@ pub struct Ground {
     pub plan: Plan,
 }
 
+/// A plan on its way.
+struct Walk<'a> {
+    ground: &'a Ground,
+    given_up: &'a CancellationToken,
+    /// Cancelled for a service once it is going back to what ran before.
+    turned_back: BTreeMap<&'a ServiceName, CancellationToken>,
+}
+
 /// Why a step did not come to its end.
 enum Unfinished {
     Failed(Failure),
     GivenUp,
+}
+
+impl<'a> Walk<'a> {
+    fn new(plan: &'a Plan, ground: &'a Ground, given_up: &'a CancellationToken) -> Self {
+        let services = plan.services().into_iter();
+        let turned_back = services.map(|service| (service, CancellationToken::new())).collect();
+        Self { ground, given_up, turned_back }
+    }
+
+    fn is_turned_back(&self, service: &ServiceName) -> bool {
+        self.turned_back.get(service).is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Completes when what the service is under way to is not wanted to go on.
+    async fn broken_off(&self, service: &ServiceName) {
+        match self.turned_back.get(service) {
+            Some(turned_back) => tokio::select! {
+                () = turned_back.cancelled() => {}
+                () = self.given_up.cancelled() => {}
+            },
+            None => self.given_up.cancelled().await,
+        }
+    }
 }
 
 impl Ground {
@@ -117,15 +153,19 @@ impl Executor {
         let mut done: BTreeSet<StepId> = BTreeSet::new();
         let mut stuck: BTreeMap<StepId, ServiceName> = BTreeMap::new();
         let mut report = Report::default();
+        let walk = Walk::new(plan, ground, given_up);
         let mut running = FuturesUnordered::new();
         let mut arrivals = Arrivals::of(plan);
         loop {
             for step in std::mem::take(&mut waiting) {
-                if let Some(culprit) = step.after.iter().find_map(|id| stuck.get(id)) {
+                if walk.is_turned_back(&step.service) {
+                    stuck.insert(step.id, step.service.clone());
+                } else if let Some(culprit) = step.after.iter().find_map(|id| stuck.get(id)) {
                     report.hold_back(step, culprit, self.announcer.as_ref());
                     stuck.insert(step.id, step.service.clone());
                 } else if step.after.iter().all(|id| done.contains(id)) {
-                    running.push(async move { (step, self.announced(step, ground, given_up).await) });
+                    let walk = &walk;
+                    running.push(async move { (step, self.announced(step, walk).await) });
                 } else {
                     waiting.push(step);
                 }
@@ -151,12 +191,7 @@ impl Executor {
         report
     }
 
-    async fn announced(
-        &self,
-        step: &Step,
-        ground: &Ground,
-        given_up: &CancellationToken,
-    ) -> Result<(), Unfinished> {
+    async fn announced(&self, step: &Step, walk: &Walk<'_>) -> Result<(), Unfinished> {
         let (service, kind, subject) = (step.service.to_string(), step.action.kind(), step.subject());
         let begun = Instant::now();
         self.announcer.announce(EventKind::StepStarted {
@@ -164,12 +199,17 @@ impl Executor {
             step: kind,
             subject: subject.clone(),
         });
-        let performed = async { self.perform(step, ground).await.map_err(Unfinished::Failed) };
-        let outcome = if step.action.is_revocable() {
-            let performed = given_up.run_until_cancelled(performed).await;
-            performed.unwrap_or(Err(Unfinished::GivenUp))
-        } else {
-            performed.await
+        let performed = self.perform(step, walk);
+        let outcome = match &step.action {
+            // It has something to do when it is broken off.
+            Action::Watch { .. } => performed.await,
+            action if action.is_revocable() => tokio::select! {
+                // What was done of it by then is seen by the next look.
+                biased;
+                () = walk.broken_off(&step.service) => Err(Unfinished::GivenUp),
+                outcome = performed => outcome,
+            },
+            _ => performed.await,
         };
         self.announcer.announce(match &outcome {
             Ok(()) => EventKind::StepFinished { service, step: kind, subject, took: begun.elapsed() },
@@ -181,24 +221,32 @@ impl Executor {
         outcome
     }
 
-    async fn perform(&self, step: &Step, ground: &Ground) -> Result<(), Failure> {
+    async fn perform(&self, step: &Step, walk: &Walk<'_>) -> Result<(), Unfinished> {
+        let ground = walk.ground;
         match &step.action {
             Action::Build => {
                 let (_, builder, service) = ground.wanted(&step.service)?;
-                self.build(builder, service).await
+                Ok(self.build(builder, service).await?)
             }
             Action::Start(instance) => {
                 let (platform, _, service) = ground.wanted(&step.service)?;
                 let spec = desire::instance_spec(platform, service, instance, self.wiring.as_ref());
-                Ok(self.runtime.launch(&spec).await?)
+                Ok(self.runtime.launch(&spec).await.map_err(Failure::from)?)
             }
             Action::AwaitReady(instance) => {
                 let (_, _, service) = ground.wanted(&step.service)?;
-                self.await_ready(service, instance).await
+                Ok(self.await_ready(service, instance).await?)
             }
             Action::Admit(instance) => {
                 self.traffic.admit(instance);
                 Ok(())
+            }
+            Action::Recall(instance) => {
+                self.recall(instance);
+                Ok(())
+            }
+            Action::Watch { instance, window, otherwise } => {
+                self.watch(walk, instance, *window, otherwise).await
             }
             Action::Withdraw(instance) => {
                 self.traffic.withdraw(instance);
@@ -211,7 +259,7 @@ impl Executor {
                 }
                 Ok(())
             }
-            Action::Remove { instance, grace } => self.remove(instance, *grace).await,
+            Action::Remove { instance, grace } => Ok(self.remove(instance, *grace).await?),
         }
     }
 
@@ -293,7 +341,7 @@ impl Executor {
         failure
     }
 
-    async fn remove(&self, instance: &InstanceName, grace: std::time::Duration) -> Result<(), Failure> {
+    async fn remove(&self, instance: &InstanceName, grace: Duration) -> Result<(), Failure> {
         self.runtime.stop(instance, grace).await?;
         self.runtime.remove(instance).await?;
         self.traffic.forget(instance);
@@ -340,6 +388,12 @@ pub(super) fn how_it_ended(state: Option<InstanceState>, service: Option<&Servic
             format!("ran out of memory (its limit is {})", service.run.limits.memory)
         }
         (Some(state), _) => state.to_string(),
+    }
+}
+
+impl From<Failure> for Unfinished {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,6 +35,8 @@ pub struct EngineParts {
     pub announcer: Arc<dyn Announcer>,
     /// Where the output of failed instances is kept.
     pub failure_logs: PathBuf,
+    /// For how long there is a way back from a new instance.
+    pub watch_window: Duration,
 }
 
 /// The handle by which the rest of the platform talks to the loop. When the last one is dropped,

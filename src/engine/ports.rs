@@ -17,7 +17,7 @@ use crate::model::platform::{Platform, ServiceSpec};
 pub trait Traffic: Send + Sync {
     /// Makes an instance known, so that its own calls are recognised, without sending it any.
     fn introduce(&self, instance: &InstanceName, address: SocketAddr);
-    /// Sends requests to an instance from now on.
+    /// Sends requests to an instance from now on, also to one that was withdrawn or is draining.
     fn admit(&self, instance: &InstanceName);
     /// Sends no new requests to an instance.
     fn withdraw(&self, instance: &InstanceName);

@@ -10,14 +10,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::executor::{Report, how_it_ended};
+use super::executor::Report;
 use super::input::{Effect, Input, Planned, RunId, Wishes};
-use super::observer::find;
 use super::trouble::{Retry, Trouble};
-use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::desired::{Known, Pin};
 use crate::model::event::{EventKind, Failure, StepKind};
-use crate::model::instance::{Generation, InstanceName, SpecHash};
+use crate::model::instance::{Generation, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
 use crate::model::platform::Platform;
@@ -68,6 +66,8 @@ enum Look {
 struct Run {
     /// With the version that each of them gets; `None` for one that goes.
     services: BTreeMap<ServiceName, Option<SpecHash>>,
+    /// Those of them whose version is not tried, because it failed: others are called back in its place.
+    staying: BTreeSet<ServiceName>,
     /// Somebody has asked for something else meanwhile: what fails now says nothing about that.
     is_superseded: bool,
     is_given_up: bool,
@@ -366,61 +366,19 @@ impl State {
     }
 
     fn begin(&mut self, plan: Plan) -> Effect {
-        let run = Run::of(&plan, &self.versions);
+        let mut run = Run::of(&plan, &self.versions);
         let tried = self.failures.iter_mut().filter(|(service, _)| run.services.contains_key(*service));
         tried.filter(|(_, trouble)| trouble.is_of_any_version()).for_each(|(_, trouble)| {
             trouble.retry = Retry::UnderWay;
         });
+        let waits = |service: &&ServiceName| {
+            self.failures.get(*service).is_some_and(|one| one.version.is_some() && one.has_failed())
+        };
+        run.staying = run.services.keys().filter(waits).cloned().collect();
         self.runs_begun += 1;
         let id = RunId(self.runs_begun);
         self.runs.insert(id, run);
         Effect::Execute { run: id, plan }
-    }
-
-    /// Compares what takes requests with what runs.
-    fn look(&mut self, observed: &Observed, catalog: &Catalog, now: Instant) -> Vec<Effect> {
-        let mut effects = self.see_again();
-        self.learn(observed);
-        let routed = catalog.endpoints().filter(|endpoint| endpoint.state == EndpointState::Ready);
-        // Replicas that are lost together are one failure of their service.
-        let mut pauses: BTreeMap<&ServiceName, Duration> = BTreeMap::new();
-        for endpoint in routed {
-            let instance = &endpoint.instance;
-            let seen = find(observed, instance);
-            // Running elsewhere is another life of it, which has to get ready first.
-            if seen.is_some_and(|seen| seen.state.is_running() && seen.address == Some(endpoint.address)) {
-                continue;
-            }
-            let state = seen.map(|seen| seen.state);
-            let platform = self.platform.as_deref();
-            let spec = platform.and_then(|platform| platform.services.get(&instance.service));
-            let how = how_it_ended(state, spec);
-            let pause =
-                pauses.entry(&instance.service).or_insert_with(|| self.count_loss(instance, &how, now));
-            effects.push(Effect::Forget(instance.clone()));
-            effects.push(Effect::Announce(EventKind::InstanceExited {
-                service: instance.service.to_string(),
-                instance: instance.to_string(),
-                state: how,
-                restart_in: Some(*pause),
-            }));
-        }
-        if !pauses.is_empty() {
-            effects.extend(self.reconcile_soon());
-        }
-        effects
-    }
-
-    /// Notes that an instance which took requests has stopped by itself.
-    fn count_loss(&mut self, instance: &InstanceName, how: &str, now: Instant) -> Duration {
-        let service = &instance.service;
-        let was_sound = self.serving_since.get(service).is_some_and(|since| now - *since >= SOUND_AFTER);
-        if was_sound {
-            self.failures.remove(service);
-        }
-        let failure = Failure { message: format!("{instance} {how}"), ..Failure::default() };
-        let version = self.versions.get(service).cloned();
-        self.count_failure(service, failure, version, now)
     }
 
     /// Notes a failure and says how long the service has to wait.
@@ -440,8 +398,13 @@ impl State {
     fn finish(&mut self, id: RunId, report: Report, now: Instant) -> Vec<Effect> {
         let Some(run) = self.runs.remove(&id) else { return Vec::new() };
         let has_served = !report.succeeded.is_empty();
-        for service in report.succeeded.difference(&report.built) {
+        let rests =
+            |service: &&ServiceName| !report.built.contains(*service) && !run.staying.contains(*service);
+        for service in report.succeeded.iter().filter(rests) {
             // Kept: a service that dies soon after getting ready is still failing in a row.
+            if let Some(trouble) = self.failures.get_mut(service) {
+                trouble.retry = Retry::UnderWay;
+            }
             self.serving_since.insert(service.clone(), now);
         }
         // A build may have changed what it was made from; what failed may have lost what was made.
@@ -456,11 +419,13 @@ impl State {
                 self.count_failure(&service, failure, version, now);
             }
         }
-        // What was built is to be started, and what could not be started without this one may be now.
-        let leads_on =
-            !report.built.is_empty() || has_served && self.failures.values().any(Trouble::is_of_any_version);
+        // What was built is to be started, what was broken off to be gone on with, and what could not be
+        // started without one of these may be now.
+        let goes_on = !report.built.is_empty()
+            || !report.given_up.is_empty()
+            || has_served && self.failures.values().any(Trouble::is_of_any_version);
         // A look that is under way leaves alone what was being worked on when it began.
-        if leads_on || run.was_passed_over || run.is_superseded || self.look != Look::None {
+        if goes_on || run.was_passed_over || run.is_superseded || self.look != Look::None {
             return self.reconcile_soon();
         }
         self.settled().into_iter().collect()
@@ -516,6 +481,8 @@ fn with_callees(platform: &Platform, names: BTreeSet<ServiceName>) -> BTreeSet<S
     }
     reached
 }
+
+mod look;
 
 #[cfg(test)]
 mod tests;

@@ -113,10 +113,6 @@ impl Pool {
         self.lock().idle.len()
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
-    }
-
     fn take_idle(&self) -> Option<Http1> {
         let mut kept = self.lock();
         kept.expire(self.limits.pool_idle);

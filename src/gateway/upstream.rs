@@ -6,7 +6,8 @@
 //!
 //! Entering and draining race by design. Both are one atomic operation on one word, the count with
 //! the draining bit in it: whoever enters before the bit is waited for, whoever comes after it is
-//! turned away and picks again.
+//! turned away and picks again. Calling an instance back clears that bit, unless its drain has closed
+//! it by then: which of the two came first is decided by that word, too.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -75,14 +76,15 @@ impl Upstreams {
         lock(&self.known).tables += 1;
     }
 
-    /// The one upstream of this instance at this address, for the table that is being built. One that
-    /// was drained and closed is replaced: whoever lists it as ready again knows better.
+    /// The one upstream of this instance at this address, for the table that is being built. One that is
+    /// draining is called back, and one that was closed is replaced: whoever lists it as ready again
+    /// knows better.
     pub(super) fn at(&self, instance: &InstanceName, address: SocketAddr) -> Arc<Upstream> {
         let mut known = lock(&self.known);
         let table = known.tables;
         let key = (instance.clone(), address);
         let upstream = match known.instances.get(&key) {
-            Some(upstream) if !upstream.pool().is_closed() => Arc::clone(upstream),
+            Some(upstream) if upstream.call_back() => Arc::clone(upstream),
             _ => {
                 let upstream = Arc::new(Upstream::new(instance.clone(), address, &self.limits));
                 self.metrics.watch(&upstream);
@@ -124,7 +126,8 @@ impl Upstreams {
     }
 
     /// Lets no new request in, waits until every open one has ended or `deadline` has passed, then
-    /// closes all connections. The instance should have left the route table before.
+    /// closes all connections. The instance should have left the route table before; if it comes back
+    /// to it meanwhile, it is not closed.
     pub async fn drain(&self, instance: &InstanceName, deadline: Duration) -> DrainOutcome {
         let upstreams = self.of(instance);
         let drained = upstreams.iter().map(|upstream| upstream.drain(deadline));
@@ -159,14 +162,17 @@ pub struct Upstream {
     /// The last table that it is in.
     listed_in: AtomicU64,
     outlier: Outlier,
-    /// Open leases, and [`DRAINING`].
+    /// Open leases, [`DRAINING`] and [`CLOSED`].
     load: AtomicUsize,
     emptied: Notify,
     /// One for each worker, since a connection is driven by the thread that opened it.
     pools: Box<[Pool]>,
 }
 
+/// Nobody is let in.
 const DRAINING: usize = 1 << (usize::BITS - 1);
+/// For good.
+const CLOSED: usize = 1 << (usize::BITS - 2);
 
 impl Upstream {
     fn new(instance: InstanceName, address: SocketAddr, limits: &Arc<Limits>) -> Self {
@@ -192,7 +198,7 @@ impl Upstream {
     }
 
     pub fn in_flight(&self) -> usize {
-        self.load.load(Ordering::Acquire) & !DRAINING
+        self.load.load(Ordering::Acquire) & !(DRAINING | CLOSED)
     }
 
     /// Tables are built one after the other.
@@ -226,7 +232,7 @@ impl Upstream {
     }
 
     fn leave(&self) {
-        if self.load.fetch_sub(1, Ordering::AcqRel) == DRAINING + 1 {
+        if self.load.fetch_sub(1, Ordering::AcqRel) & !CLOSED == DRAINING + 1 {
             self.emptied.notify_waiters();
         }
     }
@@ -235,18 +241,36 @@ impl Upstream {
     async fn drain(&self, deadline: Duration) -> usize {
         self.load.fetch_or(DRAINING, Ordering::AcqRel);
         self.pools.iter().for_each(Pool::close_idle);
-        let drained = tokio::time::timeout(deadline, self.until_empty()).await;
-        let cut = if drained.is_ok() { 0 } else { self.in_flight() };
-        self.close();
-        cut
+        // Whether that was in time shows in what is still open then.
+        let _ = tokio::time::timeout(deadline, self.until_empty()).await;
+        let closed = |load: usize| (load & DRAINING != 0).then_some(load | CLOSED);
+        match self.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, closed) {
+            Ok(before) => {
+                self.pools.iter().for_each(Pool::close);
+                before & !(DRAINING | CLOSED)
+            }
+            Err(_) => 0,
+        }
     }
 
+    /// Lets requests in again, if it has not been closed.
+    fn call_back(&self) -> bool {
+        let open = |load: usize| (load & CLOSED == 0).then_some(load & !DRAINING);
+        let called_back = self.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, open);
+        if called_back.is_ok_and(|before| before & DRAINING != 0) {
+            self.emptied.notify_waiters();
+        }
+        called_back.is_ok()
+    }
+
+    /// Or until it is called back.
     async fn until_empty(&self) {
         loop {
             // Registered before the count is read, so that the last lease cannot slip in between.
             let mut emptied = std::pin::pin!(self.emptied.notified());
             emptied.as_mut().enable();
-            if self.in_flight() == 0 {
+            let load = self.load.load(Ordering::Acquire);
+            if load & DRAINING == 0 || load & !(DRAINING | CLOSED) == 0 {
                 return;
             }
             emptied.await;
@@ -254,7 +278,7 @@ impl Upstream {
     }
 
     fn close(&self) {
-        self.load.fetch_or(DRAINING, Ordering::AcqRel);
+        self.load.fetch_or(DRAINING | CLOSED, Ordering::AcqRel);
         self.pools.iter().for_each(Pool::close);
     }
 

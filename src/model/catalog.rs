@@ -22,7 +22,7 @@ pub struct Endpoint {
     pub state: EndpointState,
 }
 
-/// An endpoint's life. `Draining` is terminal: no probe makes it ready again.
+/// An endpoint's life. No probe makes one that is draining ready again, only whoever calls it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndpointState {
     /// Known, so that its own calls are recognised, but given no requests.

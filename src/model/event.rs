@@ -147,6 +147,8 @@ pub enum StepKind {
     Start,
     AwaitReady,
     Admit,
+    /// It takes requests, and those that it replaces wait whether it stays.
+    Watch,
     Withdraw,
     Drain,
     Remove,
@@ -159,6 +161,7 @@ impl std::fmt::Display for StepKind {
             Self::Start => "create+start",
             Self::AwaitReady => "await-ready",
             Self::Admit => "admit",
+            Self::Watch => "watch",
             Self::Withdraw => "withdraw",
             Self::Drain => "drain",
             Self::Remove => "stop+remove",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decide::Policy;
+use super::policy::Policy;
 use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::desired::{Desired, DesiredService};
 use crate::model::name::ServiceName;

@@ -3,50 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use self::sorted::Sorted;
+use super::policy::{Course, Leaving, Policy};
 use super::step::{Action, Cause, Plan, Step, StepId};
 use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::desired::{Desired, DesiredService};
-use crate::model::instance::{Generation, InstanceName, SpecHash};
+use crate::model::instance::InstanceName;
 use crate::model::name::ServiceName;
 use crate::model::observed::{InstanceState, Observed, ObservedInstance};
 
-/// What planning has to respect besides the two snapshots.
-#[derive(Debug, Clone, Default)]
-pub struct Policy {
-    /// Services that are left exactly as they are: nobody has asked for them.
-    pub held: BTreeSet<ServiceName>,
-    /// Services that an executor is at work on. They are left to it, and so is whatever has to wait for
-    /// one of them that does not serve yet.
-    pub busy: BTreeSet<ServiceName>,
-    /// Services that are left as they are for a while because this version of them has failed; those that
-    /// go have none.
-    pub waiting: BTreeMap<ServiceName, Option<SpecHash>>,
-    /// The highest generation that each service ever had here, running or not.
-    pub last_generation: BTreeMap<ServiceName, Generation>,
-    /// Instances up to this generation are to be replaced although nothing about them differs.
-    pub restart_through: BTreeMap<ServiceName, Generation>,
-    /// How long an instance that nobody wants any more has to stop, and its requests to finish.
-    pub leaving: Leaving,
-}
-
-/// Limits for instances of services that are not in the manifest (any more).
-#[derive(Debug, Clone, Copy)]
-pub struct Leaving {
-    pub drain: Duration,
-    pub grace: Duration,
-}
-
-impl Default for Leaving {
-    fn default() -> Self {
-        Self { drain: Duration::from_secs(10), grace: Duration::from_secs(10) }
-    }
-}
+mod leavers;
+mod sorted;
+mod stand_ins;
 
 /// Says what to do so that `observed` becomes `desired`.
 ///
 /// Promises, each of which is a property test: an instance is admitted before the one that it
-/// replaces is withdrawn; services start after those they call; planning the result of a plan gives
-/// an empty plan; equal inputs give equal plans.
+/// replaces is withdrawn; what runs of another version is removed only after whoever replaced it has
+/// been watched; services start after those they call; planning the result of a plan gives an empty
+/// plan; equal inputs give equal plans.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, catalog: &Catalog, policy: &Policy) -> Plan {
     let mut planner = Planner {
@@ -60,10 +35,14 @@ pub fn plan(desired: &Desired, observed: &Observed, catalog: &Catalog, policy: &
     for service in in_start_order(desired) {
         if planner.comes_later(service) {
             planner.later.insert(service.spec.name.clone());
-        } else if !policy.leaves_alone(service) {
-            planner.plan_service(service);
+        } else {
+            match policy.course(service) {
+                Course::Follow => planner.plan_service(service),
+                Course::Stay => planner.plan_stay(service),
+            }
         }
     }
+    planner.plan_unread(desired);
     planner.plan_departures(desired);
     Plan { steps: planner.steps }
 }
@@ -100,24 +79,10 @@ struct Planner<'a> {
     later: BTreeSet<ServiceName>,
 }
 
-impl Policy {
-    fn leaves_alone(&self, service: &DesiredService) -> bool {
-        let name = &service.spec.name;
-        let failing = self.waiting.get(name).and_then(Option::as_ref);
-        self.held.contains(name) || failing == Some(&service.hash)
-    }
-}
-
-/// The instances of one service, sorted by what is to become of them.
-struct Sorted<'a> {
-    /// Of the wanted version and running.
-    keep: Vec<&'a ObservedInstance>,
-    /// Running, but of another version, more than wanted, paused or draining.
-    leave: Vec<&'a ObservedInstance>,
-    /// Not running: to be cleared away.
-    clear: Vec<&'a ObservedInstance>,
-    /// The generation of the wanted version: the one that runs, or the next one.
-    generation: Generation,
+/// An instance that is about to take requests, and the step by which it does.
+struct Newcomer {
+    instance: InstanceName,
+    admission: StepId,
 }
 
 impl<'a> Planner<'a> {
@@ -128,11 +93,13 @@ impl<'a> Planner<'a> {
 
     fn plan_service(&mut self, service: &DesiredService) {
         let sorted = self.sort_instances(service);
-        let adoptions = self.plan_adoptions(&sorted);
-        let mut admissions = self.plan_starts(service, &sorted);
-        admissions.extend(adoptions);
-        self.plan_leavers(service, &sorted);
-        if !admissions.is_empty() {
+        let stand_ins = self.plan_stand_ins(service, &sorted);
+        let mut newcomers = self.plan_adoptions(&sorted);
+        newcomers.extend(self.plan_starts(service, &sorted));
+        self.plan_leavers(service, &sorted, &newcomers, &stand_ins);
+        self.plan_clearing(service, &sorted, &newcomers);
+        if !newcomers.is_empty() {
+            let admissions = newcomers.into_iter().map(|newcomer| newcomer.admission).collect();
             self.admissions.insert(service.spec.name.clone(), admissions);
         }
     }
@@ -141,56 +108,22 @@ impl<'a> Planner<'a> {
         self.observed.instances.iter().filter(|instance| instance.name.service == *service).collect()
     }
 
-    fn sort_instances(&self, service: &DesiredService) -> Sorted<'a> {
-        let name = &service.spec.name;
-        let outdated = self.policy.restart_through.get(name);
-        let is_wanted = |instance: &ObservedInstance| {
-            instance.hash == service.hash && outdated.is_none_or(|last| instance.name.generation > *last)
-        };
-        let all = self.instances_of(name);
-        // Labels that somebody meddled with may show two versions under one number: take a new one.
-        let is_pure = |generation: Generation| {
-            all.iter().all(|instance| instance.name.generation != generation || is_wanted(instance))
-        };
-        let wanted =
-            all.iter().filter(|instance| is_wanted(instance)).map(|instance| instance.name.generation);
-        let newest = wanted.filter(|generation| is_pure(*generation)).max();
-        let highest = all.iter().map(|instance| instance.name.generation).max();
-        let highest = highest.max(self.policy.last_generation.get(name).copied());
-        let generation = newest.unwrap_or_else(|| highest.map_or(Generation::FIRST, Generation::next));
-
-        // A paused instance takes no requests, and cannot be started anew under its name: it leaves.
-        let (alive, clear): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .partition(|instance| instance.state.is_running() || instance.state == InstanceState::Paused);
-        let (mut keep, mut leave): (Vec<_>, Vec<_>) = alive.into_iter().partition(|instance| {
-            let is_draining = self.endpoint_state(&instance.name) == Some(EndpointState::Draining);
-            let is_of_use = instance.state.is_running() && !is_draining;
-            is_wanted(instance) && instance.name.generation == generation && is_of_use
-        });
-        // Of too many, those that already take requests stay.
-        keep.sort_by_key(|instance| (!self.is_admitted(&instance.name), instance.name.replica));
-        leave.extend(keep.split_off(keep.len().min(usize::from(service.replicas))));
-        Sorted { keep, leave, clear, generation }
-    }
-
     /// What already runs as wanted, but is not routed to: after a restart of msctl itself.
-    fn plan_adoptions(&mut self, sorted: &Sorted<'a>) -> Vec<StepId> {
-        let unrouted: Vec<_> = sorted
-            .keep
-            .iter()
-            .filter(|seen| seen.state.is_running() && !self.is_admitted(&seen.name))
-            .collect();
-        let mut admissions = Vec::new();
-        for instance in unrouted {
-            let name = &instance.name;
-            let ready = self.push(&[], &name.service, Action::AwaitReady(name.clone()), Cause::Adopted);
-            admissions.push(self.push(&[ready], &name.service, Action::Admit(name.clone()), Cause::Ready));
-        }
-        admissions
+    fn plan_adoptions(&mut self, sorted: &Sorted<'a>) -> Vec<Newcomer> {
+        let unrouted = sorted.keep.iter().filter(|seen| !self.is_admitted(&seen.name));
+        let unrouted: Vec<InstanceName> = unrouted.map(|seen| seen.name.clone()).collect();
+        unrouted.into_iter().map(|instance| self.plan_admission(&[], instance, Cause::Adopted)).collect()
     }
 
-    fn plan_starts(&mut self, service: &DesiredService, sorted: &Sorted<'a>) -> Vec<StepId> {
+    /// Takes an instance in once it is ready; `cause` is why that is waited for.
+    fn plan_admission(&mut self, after: &[StepId], instance: InstanceName, cause: Cause) -> Newcomer {
+        let service = &instance.service;
+        let ready = self.push(after, service, Action::AwaitReady(instance.clone()), cause);
+        let admission = self.push(&[ready], service, Action::Admit(instance.clone()), Cause::Ready);
+        Newcomer { instance, admission }
+    }
+
+    fn plan_starts(&mut self, service: &DesiredService, sorted: &Sorted<'a>) -> Vec<Newcomer> {
         let name = &service.spec.name;
         let staying = sorted.keep.iter().chain(&sorted.leave);
         let of_generation = staying.filter(|instance| instance.name.generation == sorted.generation);
@@ -206,22 +139,22 @@ impl<'a> Planner<'a> {
             before_start.push(self.push(&[], name, Action::Build, Cause::NotBuilt));
         }
         let mut leavers = sorted.leave.iter();
-        let mut admissions: Vec<StepId> = Vec::new();
+        let mut newcomers: Vec<Newcomer> = Vec::new();
         for replica in free {
             let instance = InstanceName { service: name.clone(), generation: sorted.generation, replica };
             let mut after = before_start.clone();
             if !sorted.leave.is_empty() {
-                // Rolling, one more than wanted at a time: the next waits until this one serves.
-                after.extend(admissions.last());
+                // Rolling: the next one waits until this one serves. It does not wait until this one has
+                // been watched, so there are more than wanted by one and those that came within a window.
+                after.extend(newcomers.last().map(|newcomer| newcomer.admission));
             }
             let leftover = sorted.clear.iter().find(|instance_seen| instance_seen.name == instance);
             let cause =
                 start_cause(service, sorted, leavers.next().is_some(), leftover.map(|seen| seen.state));
             let start = self.push(&after, name, Action::Start(instance.clone()), cause);
-            let ready = self.push(&[start], name, Action::AwaitReady(instance.clone()), Cause::Started);
-            admissions.push(self.push(&[ready], name, Action::Admit(instance), Cause::Ready));
+            newcomers.push(self.plan_admission(&[start], instance, Cause::Started));
         }
-        admissions
+        newcomers
     }
 
     /// The admissions that `service` has to wait for: those of callees that nothing serves yet.
@@ -230,29 +163,14 @@ impl<'a> Planner<'a> {
         unserved.filter_map(|callee| self.admissions.get(callee)).flatten().copied().collect()
     }
 
-    /// Lets go of instances of another version and of those too many, one for each admission, and
-    /// clears away what does not run and is not about to be replaced under its own name.
-    fn plan_leavers(&mut self, service: &DesiredService, sorted: &Sorted<'a>) {
+    /// Clears away what does not run and is not about to be replaced under its own name.
+    fn plan_clearing(&mut self, service: &DesiredService, sorted: &Sorted<'a>, newcomers: &[Newcomer]) {
         let name = &service.spec.name;
-        let admissions: Vec<StepId> = self
-            .steps
-            .iter()
-            .filter(|s| s.service == *name && matches!(s.action, Action::Admit(_)))
-            .map(|s| s.id)
-            .collect();
-        let leaving = Leaving { drain: service.drain, grace: service.spec.run.stop_grace };
-        for (index, instance) in sorted.leave.iter().enumerate() {
-            let replaced = instance.name.generation != sorted.generation;
-            let cause = if replaced { Cause::ReplacedBy(sorted.generation) } else { Cause::Surplus };
-            // The last admission stands for every leaver beyond the number of new instances.
-            let after: Vec<StepId> =
-                admissions.get(index).or(admissions.last()).copied().into_iter().collect();
-            self.plan_departure(instance, &after, &cause, leaving);
-        }
         let restarted: BTreeSet<InstanceName> = self.started_instances(name);
+        let after: Vec<StepId> = newcomers.last().map(|newcomer| newcomer.admission).into_iter().collect();
         for instance in sorted.clear.iter().filter(|instance| !restarted.contains(&instance.name)) {
-            let after: Vec<StepId> = admissions.last().copied().into_iter().collect();
-            let action = Action::Remove { instance: instance.name.clone(), grace: leaving.grace };
+            let grace = service.spec.run.stop_grace;
+            let action = Action::Remove { instance: instance.name.clone(), grace };
             self.push(&after, name, action, Cause::Stopped(instance.state));
         }
     }
@@ -286,28 +204,47 @@ impl<'a> Planner<'a> {
             .filter(|seen| !desired.services.contains_key(&seen.name.service) && !is_left(&seen.name.service))
             .collect();
         for instance in strangers {
-            self.plan_departure(instance, &[], &Cause::NotInManifest, self.policy.leaving);
+            self.plan_departure(&instance.name, &[], &Cause::NotInManifest, self.policy.leaving);
         }
     }
 
-    fn plan_departure(
+    /// Takes an instance out of the traffic, as far as it is in it, and gives it time to finish; what its
+    /// removal has to wait for then, and why it is removed.
+    fn plan_parting(
         &mut self,
-        instance: &ObservedInstance,
+        instance: &InstanceName,
         after: &[StepId],
         cause: &Cause,
-        leaving: Leaving,
-    ) {
-        let name = &instance.name;
-        let mut after = after.to_vec();
-        let mut cause_of_removal = cause.clone();
-        if self.is_admitted(name) {
-            let withdraw = self.push(&after, &name.service, Action::Withdraw(name.clone()), cause.clone());
-            let drain = Action::Drain { instance: name.clone(), limit: leaving.drain };
-            after = vec![self.push(&[withdraw], &name.service, drain, Cause::Withdrawn)];
-            cause_of_removal = Cause::Drained;
+        drain: Duration,
+    ) -> (Vec<StepId>, Cause) {
+        match self.endpoint_state(instance) {
+            Some(EndpointState::Ready) => self.plan_withdrawal(instance, after, cause, drain),
+            Some(EndpointState::Draining) => {
+                let action = Action::Drain { instance: instance.clone(), limit: drain };
+                let drained = self.push(&[], &instance.service, action, Cause::Withdrawn);
+                ([after, &[drained]].concat(), Cause::Drained)
+            }
+            Some(EndpointState::Starting) | None => (after.to_vec(), cause.clone()),
         }
-        let remove = Action::Remove { instance: name.clone(), grace: leaving.grace };
-        self.push(&after, &name.service, remove, cause_of_removal);
+    }
+
+    fn plan_withdrawal(
+        &mut self,
+        instance: &InstanceName,
+        after: &[StepId],
+        cause: &Cause,
+        drain: Duration,
+    ) -> (Vec<StepId>, Cause) {
+        let service = &instance.service;
+        let withdrawn = self.push(after, service, Action::Withdraw(instance.clone()), cause.clone());
+        let action = Action::Drain { instance: instance.clone(), limit: drain };
+        (vec![self.push(&[withdrawn], service, action, Cause::Withdrawn)], Cause::Drained)
+    }
+
+    fn plan_departure(&mut self, instance: &InstanceName, after: &[StepId], cause: &Cause, leaving: Leaving) {
+        let (parted, cause) = self.plan_parting(instance, after, cause, leaving.drain);
+        let remove = Action::Remove { instance: instance.clone(), grace: leaving.grace };
+        self.push(&parted, &instance.service, remove, cause);
     }
 
     fn endpoint_state(&self, instance: &InstanceName) -> Option<EndpointState> {
@@ -321,7 +258,9 @@ impl<'a> Planner<'a> {
 
     fn push(&mut self, after: &[StepId], service: &ServiceName, action: Action, cause: Cause) -> StepId {
         let id = StepId(self.steps.len() + 1);
-        self.steps.push(Step { id, after: after.to_vec(), service: service.clone(), action, cause });
+        let mut after = after.to_vec();
+        after.sort_unstable();
+        self.steps.push(Step { id, after, service: service.clone(), action, cause });
         id
     }
 }

@@ -8,11 +8,13 @@
 
 mod callees;
 mod decide;
+mod policy;
 mod step;
 
 #[cfg(test)]
 mod tests;
 
 pub use callees::held_back;
-pub use decide::{Leaving, Policy, plan};
+pub use decide::plan;
+pub use policy::{Leaving, Policy, WATCH_WINDOW};
 pub use step::{Action, Cause, Plan, Step, StepId};

@@ -35,9 +35,24 @@ pub enum Action {
     Start(InstanceName),
     AwaitReady(InstanceName),
     Admit(InstanceName),
+    /// Sends requests to an instance again that took some before and still runs, without asking it first.
+    Recall(InstanceName),
+    /// Waits whether a new instance goes on running. If it stops within `window`, those in `otherwise` are
+    /// recalled before anything else is done.
+    Watch {
+        instance: InstanceName,
+        window: Duration,
+        otherwise: Vec<InstanceName>,
+    },
     Withdraw(InstanceName),
-    Drain { instance: InstanceName, limit: Duration },
-    Remove { instance: InstanceName, grace: Duration },
+    Drain {
+        instance: InstanceName,
+        limit: Duration,
+    },
+    Remove {
+        instance: InstanceName,
+        grace: Duration,
+    },
 }
 
 /// Why a step is in the plan.
@@ -57,6 +72,12 @@ pub enum Cause {
     Adopted,
     Started,
     Ready,
+    /// There is still somebody to go back to.
+    Untried(Generation),
+    /// Of the wanted version there is nobody to take its requests.
+    StandsIn,
+    /// The wanted version has failed, and another one serves.
+    Failed,
     ReplacedBy(Generation),
     Surplus,
     NotInManifest,
@@ -127,17 +148,22 @@ impl Action {
             Self::Build => StepKind::Build,
             Self::Start(_) => StepKind::Start,
             Self::AwaitReady(_) => StepKind::AwaitReady,
-            Self::Admit(_) => StepKind::Admit,
+            Self::Admit(_) | Self::Recall(_) => StepKind::Admit,
+            Self::Watch { .. } => StepKind::Watch,
             Self::Withdraw(_) => StepKind::Withdraw,
             Self::Drain { .. } => StepKind::Drain,
             Self::Remove { .. } => StepKind::Remove,
         }
     }
 
-    /// Whether it may be given up half way: nothing depends on what it does yet.
+    /// Whether it may be given up half way: nothing depends on what it does yet, or another plan can go on
+    /// with it.
     #[must_use]
     pub fn is_revocable(&self) -> bool {
-        matches!(self, Self::Build | Self::Start(_) | Self::AwaitReady(_))
+        matches!(
+            self,
+            Self::Build | Self::Start(_) | Self::AwaitReady(_) | Self::Watch { .. } | Self::Drain { .. }
+        )
     }
 
     /// The instance that the step is about; a build is about none.
@@ -148,6 +174,8 @@ impl Action {
             Self::Start(instance)
             | Self::AwaitReady(instance)
             | Self::Admit(instance)
+            | Self::Recall(instance)
+            | Self::Watch { instance, .. }
             | Self::Withdraw(instance)
             | Self::Drain { instance, .. }
             | Self::Remove { instance, .. } => Some(instance),
@@ -180,7 +208,9 @@ impl fmt::Display for Plan {
 fn row(step: &Step) -> [String; 5] {
     let after: Vec<String> = step.after.iter().map(|id| id.0.to_string()).collect();
     let action = match &step.action {
-        Action::Drain { limit, .. } => format!("drain ≤{}", humantime::format_duration(*limit)),
+        Action::Drain { limit: most, .. } | Action::Watch { window: most, .. } => {
+            format!("{} ≤{}", step.action.kind(), humantime::format_duration(*most))
+        }
         other => other.kind().to_string(),
     };
     [
@@ -203,6 +233,9 @@ impl fmt::Display for Cause {
             Self::Adopted => f.write_str("runs already, adopted"),
             Self::Started => f.write_str("started"),
             Self::Ready => f.write_str("ready"),
+            Self::Untried(before) => write!(f, "back to {before} if it stops"),
+            Self::StandsIn => f.write_str("stands in for the wanted version"),
+            Self::Failed => f.write_str("failed, and another version serves"),
             Self::ReplacedBy(generation) => write!(f, "replaced by {generation}"),
             Self::Surplus => f.write_str("more than wanted"),
             Self::NotInManifest => f.write_str("no longer in the manifest"),

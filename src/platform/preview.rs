@@ -13,7 +13,7 @@ use crate::engine::{self, EngineParts, state::State};
 use crate::model::event::Failure;
 use crate::model::name::ServiceName;
 use crate::model::platform::Platform;
-use crate::plan::Plan;
+use crate::plan::{Plan, WATCH_WINDOW};
 use crate::runtime::Runtime;
 
 /// An executor that routes nothing and opens no door.
@@ -25,6 +25,7 @@ pub fn bare_executor(folder: &StateFolder, runtime: &Arc<dyn Runtime>, bus: Arc<
         wiring: Arc::new(Wiring::offline(runtime.kind(), folder.process())),
         announcer: bus,
         failure_logs: folder.failures(),
+        watch_window: WATCH_WINDOW,
     }
     .into()
 }

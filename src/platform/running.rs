@@ -35,6 +35,7 @@ use crate::model::instance::Generation;
 use crate::model::name::ServiceName;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
+use crate::plan::WATCH_WINDOW;
 use crate::runtime::Runtime;
 
 /// How long a process that was started for somebody waits for that somebody's first wish.
@@ -103,6 +104,7 @@ impl Interior {
             wiring: Arc::clone(&self.wiring) as _,
             announcer: Arc::clone(&bus) as _,
             failure_logs: folder.failures(),
+            watch_window: WATCH_WINDOW,
         };
         let engine = Engine::start(parts, self.generations.clone());
         Arc::new(PlatformControl {

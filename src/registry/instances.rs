@@ -38,15 +38,10 @@ impl Registry {
         });
     }
 
-    /// Lets an instance take requests, unless it is draining already: that is final.
+    /// Lets an instance take requests. One that was withdrawn takes them again.
     pub fn admit(&self, instance: &InstanceName) {
         self.change(instance, |endpoint| {
-            endpoint.map(|known| match known.state {
-                EndpointState::Starting | EndpointState::Ready => {
-                    Endpoint { state: EndpointState::Ready, ..known }
-                }
-                EndpointState::Draining => known,
-            })
+            endpoint.map(|known| Endpoint { state: EndpointState::Ready, ..known })
         });
     }
 
@@ -99,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_goes_from_starting_to_ready_to_draining_and_never_back() {
+    fn an_instance_goes_from_starting_to_ready_to_draining_and_back_only_when_it_is_admitted_again() {
         let (registry, one) = (Registry::default(), instance(1));
         let address = "127.0.0.1:1".parse().unwrap();
         registry.introduce(&one, address);
@@ -107,9 +102,10 @@ mod tests {
         registry.admit(&one);
         check(&registry, &[(1, EndpointState::Ready)]);
         registry.withdraw(&one);
-        registry.admit(&one);
         registry.introduce(&one, address);
         check(&registry, &[(1, EndpointState::Draining)]);
+        registry.admit(&one);
+        check(&registry, &[(1, EndpointState::Ready)]);
         registry.forget(&one);
         check(&registry, &[]);
     }

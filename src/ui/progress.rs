@@ -54,7 +54,8 @@ impl<'a> Progress<'a> {
                 self.step_finished(service, *step, subject)
             }
             EventKind::StepFailed { service, subject, failure, .. } => self.failed(service, subject, failure),
-            EventKind::StepGivenUp { subject, .. } => {
+            // The others are simply done by another plan.
+            EventKind::StepGivenUp { step, subject, .. } if *step <= StepKind::AwaitReady => {
                 self.note(Style::Dim, &format!("{subject}: given up for something newer"));
             }
             EventKind::BuildOutput { service, line } => self.build_line(service, line),
@@ -84,6 +85,7 @@ impl<'a> Progress<'a> {
             | EventKind::Built { .. }
             | EventKind::DeploymentReached { .. }
             | EventKind::DeploymentEnded { .. }
+            | EventKind::StepGivenUp { .. }
             | EventKind::Settled { .. }
             | EventKind::Replaced
             | EventKind::Unknown => {}
@@ -119,7 +121,7 @@ impl<'a> Progress<'a> {
             StepKind::AwaitReady => "waiting until ready",
             StepKind::Drain => "draining",
             StepKind::Remove => "stopping",
-            StepKind::Admit | StepKind::Withdraw => return,
+            StepKind::Admit | StepKind::Watch | StepKind::Withdraw => return,
         };
         self.begun.entry(subject.to_owned()).or_insert_with(Instant::now);
         let message = format!("{subject}: {doing}");
@@ -148,7 +150,11 @@ impl<'a> Progress<'a> {
                 let took = took(self.begun.remove(subject));
                 self.settle(service, Style::Dim, &format!("{subject} removed ({took})"));
             }
-            StepKind::Start | StepKind::AwaitReady | StepKind::Withdraw | StepKind::Drain => {}
+            StepKind::Start
+            | StepKind::AwaitReady
+            | StepKind::Watch
+            | StepKind::Withdraw
+            | StepKind::Drain => {}
         }
     }
 

@@ -136,7 +136,7 @@ fn events_are_told_in_their_order_and_by_service() {
         .filter(|event| event["event"] == "step-finished")
         .map(|event| event["step"].as_str().unwrap())
         .collect();
-    assert_eq!(steps, ["start", "await-ready", "admit", "withdraw", "drain", "remove"]);
+    assert_eq!(steps, ["start", "await-ready", "admit", "withdraw", "drain", "watch", "remove"]);
     let text = shop.msctl(&["events"]).success().stdout;
     assert!(text.contains("  order.v2.1        admit         done in "), "{text}");
     assert_eq!(shop.msctl(&["events", "--since", "2999-01-01T00:00:00Z"]).success().stdout, "");

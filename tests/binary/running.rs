@@ -156,12 +156,13 @@ fn a_changed_service_is_replaced_by_the_next_up_and_others_are_not() {
     shop.write(&TestService::named("order").calls("product").set("GREETING", "hello"));
     let plan = shop.msctl(&["up", "--plan"]).success();
     insta::assert_snapshot!(plan.stdout, @r#"
-    []  #1 order.v2.1  create+start  replaces v1
-    [1] #2 order.v2.1  await-ready   started
-    [2] #3 order.v2.1  admit         ready
-    [3] #4 order.v1.1  withdraw      replaced by v2
-    [4] #5 order.v1.1  drain ≤10s    requests in flight
-    [5] #6 order.v1.1  stop+remove   drained
+    []    #1 order.v2.1  create+start  replaces v1
+    [1]   #2 order.v2.1  await-ready   started
+    [2]   #3 order.v2.1  admit         ready
+    [3]   #4 order.v1.1  withdraw      replaced by v2
+    [4]   #5 order.v1.1  drain ≤10s    requests in flight
+    [3]   #6 order.v2.1  watch ≤2s     back to v1 if it stops
+    [5,6] #7 order.v1.1  stop+remove   drained
     "#);
     shop.up();
     assert_eq!(names(&shop, "order"), ["order.v2.1"]);

@@ -11,11 +11,13 @@ use super::*;
 use crate::engine::status;
 use crate::engine::tests::fixtures::{instance, name_of, names, platform, service};
 use crate::engine::trouble::{CRASH_LOOP, LONGEST_RETRY};
-use crate::model::catalog::Endpoint;
+use crate::model::catalog::{Endpoint, EndpointState};
 use crate::model::observed::InstanceState;
 use crate::model::observed::ObservedInstance;
 use crate::model::status::ServiceState;
 use crate::plan::{Action, Cause, Step, StepId};
+
+mod looking;
 
 const ADDRESS: &str = "127.0.0.1:1";
 

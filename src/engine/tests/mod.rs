@@ -14,3 +14,4 @@ mod runs;
 mod stage;
 mod succeeding;
 mod traffic;
+mod watching;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -14,6 +15,9 @@ use crate::model::outcome::Outcome;
 use crate::model::platform::ServiceSpec;
 use crate::runtime::Runtime;
 use crate::runtime::fake::Fake;
+
+/// Short, so that replacing takes no time.
+const WATCH_WINDOW: Duration = Duration::from_millis(5);
 
 pub struct Stage {
     pub fake: Fake,
@@ -38,6 +42,11 @@ impl Stage {
 
     /// A new engine, as a new process would have it, that reaches the world through `runtime`.
     pub fn over(fake: &Fake, runtime: Arc<dyn Runtime>) -> Self {
+        Self::watching(fake, runtime, WATCH_WINDOW)
+    }
+
+    /// Where there is a way back from a new instance for so long.
+    pub fn watching(fake: &Fake, runtime: Arc<dyn Runtime>, watch_window: Duration) -> Self {
         let (routes, journal) = (Arc::new(Routes::default()), Arc::new(Journal::default()));
         let failure_logs = tempfile::tempdir().unwrap();
         let parts = EngineParts {
@@ -46,6 +55,7 @@ impl Stage {
             wiring: Arc::new(Signposts),
             announcer: Arc::clone(&journal) as _,
             failure_logs: failure_logs.path().to_owned(),
+            watch_window,
         };
         let engine = Engine::start(parts, BTreeMap::new());
         Self { fake: fake.clone(), engine, routes, journal, failure_logs }
@@ -72,7 +82,7 @@ impl Stage {
         assert_eq!((self.existing().await.as_str(), self.routes.serving().as_str()), (expected, expected));
     }
 
-    pub async fn exited(&self, instance: &InstanceName) -> Option<std::time::Duration> {
+    pub async fn exited(&self, instance: &InstanceName) -> Option<Duration> {
         let name = instance.to_string();
         self.journal
             .wait(|event| match event {

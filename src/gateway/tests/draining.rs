@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -124,6 +125,34 @@ async fn rolling_replacements_under_load_fail_no_request() {
         assert_eq!(world.upstreams.drain(&old, PATIENCE).await, DrainOutcome::Idle);
         world.upstreams.forget(&old);
         serving = next;
+    }
+    stop.cancel();
+    for client in clients {
+        assert_eq!(client.await.unwrap(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_that_are_called_back_during_or_after_their_drain_fail_no_request() {
+    let backends = [Backend::named("one").await, Backend::named("two").await];
+    let mut world = World::serving(backends[0].address).await;
+    let (stop, (served, mut count)) = (CancellationToken::new(), watch::channel(0));
+    let clients: Vec<_> =
+        (0..4).map(|_| tokio::spawn(load(world.public, stop.clone(), served.clone()))).collect();
+    for turn in 0..60 {
+        let (comes, goes) = if turn % 2 == 0 { (2, 1) } else { (1, 2) };
+        let address = |replica: u16| backends[usize::from(replica) - 1].address;
+        world.set("order", &[(goes, address(goes), Draining), (comes, address(comes), Ready)]);
+        let upstreams = Arc::clone(&world.upstreams);
+        let mut draining = Box::pin(async move { upstreams.drain(&instance("order", goes), PATIENCE).await });
+        // Begun before anybody is called back.
+        match draining.as_mut().now_or_never() {
+            None if turn % 3 == 0 => assert_eq!(draining.await, DrainOutcome::Idle),
+            None => drop(tokio::spawn(draining)),
+            Some(drained) => assert_eq!(drained, DrainOutcome::Idle),
+        }
+        let goal = *count.borrow() + turn % 8;
+        timeout(PATIENCE, count.wait_for(|&count| count >= goal)).await.unwrap().unwrap();
     }
     stop.cancel();
     for client in clients {

@@ -92,6 +92,28 @@ async fn an_instance_that_is_ready_again_after_its_drain_is_a_new_one() {
     assert!(upstreams.at(&name(), address()).enter().is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_called_back_while_it_drains_takes_requests_and_is_not_closed() {
+    let upstreams = Arc::new(Upstreams::default());
+    let lease = upstreams.at(&name(), address()).enter().unwrap();
+    let draining = tokio::spawn({
+        let upstreams = Arc::clone(&upstreams);
+        async move { upstreams.drain(&name(), Duration::from_secs(10)).await }
+    });
+    while lease.upstream().enter().is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let called_back = upstreams.at(&name(), address());
+    assert!(Arc::ptr_eq(&called_back, lease.upstream()));
+    let second = called_back.enter().unwrap();
+    assert_eq!(draining.await.unwrap(), DrainOutcome::Idle);
+    assert_eq!(upstreams.in_flight(&name()), 2);
+    assert!(called_back.enter().is_ok());
+    drop((lease, second));
+    assert_eq!(upstreams.drain(&name(), Duration::ZERO).await, DrainOutcome::Idle);
+    assert!(called_back.enter().is_err());
+}
+
 #[test]
 fn the_workers_share_what_an_instance_may_have_of_idle_connections() {
     let room = |pools| idle_room(&Limits { pool_size: 64, ..Limits::default() }, pools);

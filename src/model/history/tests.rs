@@ -256,6 +256,26 @@ fn what_fails_before_it_is_ready_leaves_the_one_before_live() {
 }
 
 #[test]
+fn what_stops_while_it_is_watched_has_failed_and_the_one_before_is_live_again() {
+    let story = "
+        1000 started start order.v2.1
+        1040 done start order.v2.1
+        1100 done await-ready order.v2.1
+        1105 done admit order.v2.1
+        1106 done withdraw order.v1.1
+        1106 live order.v2.1
+        1500 started admit order.v1.1
+        1500 done admit order.v1.1
+        1510 failed watch order.v2.1
+        1520 settled";
+    check(
+        &[FIRST, story].join("\n"),
+        "order #1 v1 at 100, first start: Built 200 Started 40 Ready 60 Switched 5 -> live
+         order #2 v2 at 1000, changed: Started 40 Ready 60 Switched 5 -> failed: boom",
+    );
+}
+
+#[test]
 fn a_build_that_fails_is_a_deployment_of_the_generation_that_it_would_have_become() {
     let mut book = check(
         &[FIRST, "1000 started build order\n1100 failed build order\n2000 started build order\n2100 failed build order"]

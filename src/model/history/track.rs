@@ -61,9 +61,15 @@ impl Track {
         }
         let numbers = std::mem::take(&mut self.changed);
         let changed = self.deployments.iter().filter(|one| numbers.contains(&one.number)).cloned().collect();
-        let latest = self.deployments.last().map(|one| one.number);
+        let latest = self.deployments.last().map(|one| (one.number, one.generation));
         self.deployments.retain(|one| {
-            one.is_open() || Some(one.number) == latest || self.serving.contains_key(&one.generation)
+            // It may be called back.
+            let is_last_but_one = match one.outcome {
+                Outcome::Superseded { by } => latest.is_some_and(|(_, generation)| generation == by),
+                _ => false,
+            };
+            let is_latest = latest.is_some_and(|(number, _)| number == one.number);
+            one.is_open() || is_latest || is_last_but_one || self.serving.contains_key(&one.generation)
         });
         changed
     }
@@ -175,11 +181,13 @@ impl Track {
         failure: &Failure,
         at: SystemTime,
     ) {
-        if step > StepKind::AwaitReady {
+        if step > StepKind::AwaitReady && step != StepKind::Watch {
             return;
         }
         let generation = instance.map(|instance| instance.generation.number());
-        let number = match self.under_way(generation).or(self.rolling_as(generation)) {
+        // Live by then, as far as anybody could know.
+        let watched = generation.filter(|_| step == StepKind::Watch).and_then(|number| self.newest(number));
+        let number = match watched.or(self.under_way(generation)).or(self.rolling_as(generation)) {
             Some(number) => number,
             // It had been live for long: one of its instances is not brought back.
             None if generation.is_some_and(|generation| self.is_live(generation)) => return,
@@ -237,11 +245,16 @@ impl Track {
         let number = match self.under_way(Some(generation)).or(self.rolling_as(Some(generation))) {
             Some(number) => number,
             None if self.is_live(generation) || self.is_failed(generation) => return,
-            None => self.add(generation, Cause::Adopted, at, Timings::default(), Recipe::default()),
+            None => match self.replaced(generation) {
+                // It is called back: whoever replaced it has failed, or is not wanted any more.
+                Some(number) => number,
+                None => self.add(generation, Cause::Adopted, at, Timings::default(), Recipe::default()),
+            },
         };
         self.update(number, |one| {
-            one.outcome = Outcome::Live;
-            if one.cause != Cause::Adopted {
+            let is_back = matches!(one.outcome, Outcome::Superseded { .. });
+            (one.outcome, one.stopped) = (Outcome::Live, None);
+            if one.cause != Cause::Adopted && !is_back {
                 reach(one, Stage::Switched, at);
             }
         });
@@ -374,6 +387,13 @@ impl Track {
 
     fn is_live(&self, generation: u32) -> bool {
         self.deployments.iter().any(|one| one.generation == generation && one.outcome == Outcome::Live)
+    }
+
+    /// The deployment of this generation, if it has been live and another one took its place.
+    fn replaced(&self, generation: u32) -> Option<u64> {
+        let number = self.newest(generation)?;
+        let one = self.deployments.iter().find(|one| one.number == number)?;
+        (matches!(one.outcome, Outcome::Superseded { .. }) && one.was_live()).then_some(number)
     }
 
     fn is_failed(&self, generation: u32) -> bool {

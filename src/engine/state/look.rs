@@ -1,0 +1,106 @@
+//! What a look at the world says about what takes requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Effect, SOUND_AFTER, State};
+use crate::engine::executor::how_it_ended;
+use crate::engine::observer::find;
+use crate::model::catalog::{Catalog, EndpointState};
+use crate::model::event::{EventKind, Failure};
+use crate::model::instance::{InstanceName, SpecHash};
+use crate::model::name::ServiceName;
+use crate::model::observed::Observed;
+
+impl State {
+    /// Compares what takes requests with what runs.
+    pub(super) fn look(&mut self, observed: &Observed, catalog: &Catalog, now: Instant) -> Vec<Effect> {
+        let mut effects = self.see_again();
+        self.learn(observed);
+        let mut unserved = BTreeSet::new();
+        let routed = catalog.endpoints().filter(|endpoint| endpoint.state == EndpointState::Ready);
+        // Replicas that are lost together are one failure of their service.
+        let mut pauses: BTreeMap<&ServiceName, Duration> = BTreeMap::new();
+        for endpoint in routed {
+            let instance = &endpoint.instance;
+            let seen = find(observed, instance);
+            // Running elsewhere is another life of it, which has to get ready first.
+            if seen.is_some_and(|seen| seen.state.is_running() && seen.address == Some(endpoint.address)) {
+                continue;
+            }
+            let state = seen.map(|seen| seen.state);
+            let platform = self.platform.as_deref();
+            let spec = platform.and_then(|platform| platform.services.get(&instance.service));
+            let how = how_it_ended(state, spec);
+            // The wanted version need not be the one that was lost.
+            let version =
+                seen.map(|seen| &seen.hash).or_else(|| self.versions.get(&instance.service)).cloned();
+            let pause = pauses
+                .entry(&instance.service)
+                .or_insert_with(|| self.count_loss(instance, &how, version, now));
+            effects.push(Effect::Forget(instance.clone()));
+            unserved.insert(instance.clone());
+            effects.push(Effect::Announce(EventKind::InstanceExited {
+                service: instance.service.to_string(),
+                instance: instance.to_string(),
+                state: how,
+                restart_in: Some(*pause),
+            }));
+        }
+        if !pauses.is_empty() {
+            effects.extend(self.go_back(observed, catalog, &unserved));
+            effects.extend(self.reconcile_soon());
+        }
+        effects
+    }
+
+    /// A run that replaces what has stopped meanwhile ends where something older could take requests in
+    /// its place: the next plan calls that back before anything else.
+    fn go_back(
+        &mut self,
+        observed: &Observed,
+        catalog: &Catalog,
+        lost: &BTreeSet<InstanceName>,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (id, run) in &mut self.runs {
+            let has_older = |name: &&InstanceName| {
+                let older = observed.instances.iter().filter(|seen| {
+                    seen.name.service == name.service && seen.name.generation < name.generation
+                });
+                let mut serving = catalog.services.get(&name.service).into_iter().flatten();
+                let is_served =
+                    serving.any(|one| one.state == EndpointState::Ready && !lost.contains(&one.instance));
+                !is_served && older.into_iter().any(|seen| seen.state.is_running())
+            };
+            let is_unserved = lost
+                .iter()
+                .filter(|name| run.services.contains_key(&name.service))
+                .any(|name| has_older(&name));
+            if is_unserved && !run.is_given_up {
+                run.is_given_up = true;
+                effects.push(Effect::GiveUp(*id));
+            }
+        }
+        effects
+    }
+
+    /// Notes that an instance which took requests has stopped by itself.
+    fn count_loss(
+        &mut self,
+        instance: &InstanceName,
+        how: &str,
+        version: Option<SpecHash>,
+        now: Instant,
+    ) -> Duration {
+        let service = &instance.service;
+        let was_sound = self.serving_since.get(service).is_some_and(|since| now - *since >= SOUND_AFTER);
+        if was_sound {
+            self.failures.remove(service);
+        }
+        let failure = Failure { message: format!("{instance} {how}"), ..Failure::default() };
+        self.count_failure(service, failure, version, now)
+    }
+}
