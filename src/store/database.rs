@@ -137,7 +137,10 @@ fn prepare<S: Schema>(mut connection: Connection, path: &Path) -> Result<Connect
     check_pages(&connection).map_err(&failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(&failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(&failed)?;
-    migrate::<S>(&mut connection).map_err(&failed)?;
+    // Nothing is written just to read, so that a disk that is full can be read from.
+    if found < known {
+        migrate::<S>(&mut connection).map_err(&failed)?;
+    }
     Ok(connection)
 }
 

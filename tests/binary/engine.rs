@@ -1,15 +1,10 @@
 //! What goes wrong with a container engine.
 
-use std::io;
-use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use crate::harness::engine::engine;
-use crate::harness::platform::{TestPlatform, TestService};
+use crate::harness::platform::{RunsOn, TestPlatform, TestService};
+use crate::harness::proxy::Proxy;
 use crate::harness::wait::until;
 
 #[test]
@@ -28,10 +23,8 @@ fn an_engine_that_goes_away_in_the_middle_ends_up_and_is_said_to_have() {
     let Some(engine) = engine() else { return };
     let order = TestService::named("order").set("READY_AFTER_MS", "600000").start_period("300s");
     let shop = TestPlatform::new(&engine, &[order]);
-    let real = engine.host().unwrap_or("unix:///var/run/docker.sock");
-    let proxy = Proxy::before(Path::new(real.strip_prefix("unix://").expect("a unix socket")), &shop.home());
-    let host = format!("unix://{}", proxy.socket.display());
-    let up = shop.command(&["up"]).env("DOCKER_HOST", host).spawn();
+    let proxy = Proxy::before(&engine);
+    let up = shop.command(&["up"]).env("DOCKER_HOST", proxy.host()).spawn();
     up.says("order: built");
     until(Duration::from_secs(30), "the instance", || {
         shop.ps()["services"][0]["instances"][0].is_object().then_some(())
@@ -40,46 +33,35 @@ fn an_engine_that_goes_away_in_the_middle_ends_up_and_is_said_to_have() {
     let ended = up.finish_within(Duration::from_secs(15));
     assert_eq!(ended.code, 3, "{}", ended.stderr);
     assert!(ended.stderr.contains("the engine went away"), "{}", ended.stderr);
+    shop.write(&TestService::named("order"));
+    shop.up();
+    let instances = shop.instances("order");
+    assert_eq!(instances.len(), 1, "{instances:?}");
+    assert_eq!(shop.get("/order").body, "nothing at /order");
 }
 
-/// Forwards a unix socket to another one until it is dropped.
-struct Proxy {
-    socket: PathBuf,
-    open: Arc<Mutex<Option<Vec<UnixStream>>>>,
-}
-
-impl Proxy {
-    fn before(real: &Path, folder: &Path) -> Self {
-        let (socket, real) = (folder.join("engine.sock"), real.to_owned());
-        let listener = UnixListener::bind(&socket).unwrap();
-        let open = Arc::new(Mutex::new(Some(Vec::new())));
-        let shared = Arc::clone(&open);
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let Some(open) = &mut *shared.lock().unwrap() else { return };
-                let engine = UnixStream::connect(&real).unwrap();
-                forward(&client, &engine);
-                forward(&engine, &client);
-                open.extend([client, engine]);
-            }
-        });
-        Self { socket, open }
-    }
-}
-
-fn forward(from: &UnixStream, to: &UnixStream) {
-    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-    thread::spawn(move || {
-        let _ = io::copy(&mut from, &mut to);
-        let _ = to.shutdown(Shutdown::Write);
+#[test]
+fn a_container_that_the_engine_does_not_remove_holds_up_no_version_and_goes_when_it_can() {
+    let Some(engine) = engine() else { return };
+    let proxy = Proxy::before(&engine);
+    let shop = TestPlatform::new(RunsOn::Containers(Some(proxy.host())), &[TestService::named("order")]);
+    shop.up();
+    let names = || shop.instances("order").into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    // It is at it, and has not come to the end yet.
+    proxy.refuse_removals(3);
+    shop.write(&TestService::named("order").set("MOOD", "new"));
+    shop.up();
+    assert_eq!(names(), ["order.v2.1"]);
+    proxy.refuse_removals(usize::MAX);
+    shop.write(&TestService::named("order").set("MOOD", "newer"));
+    let up = shop.msctl(&["up", "-d"]);
+    assert!(up.stderr.contains("which is stuck"), "{}", up.stderr);
+    let order = &shop.ps()["services"][0];
+    assert_eq!((&order["state"], &order["generation"]), (&"ready".into(), &3.into()), "{order}");
+    assert_eq!(shop.get("/order").body, "nothing at /order");
+    assert_eq!(names(), ["order.v2.1", "order.v3.1"]);
+    proxy.refuse_removals(0);
+    until(Duration::from_secs(60), "the old container to be removed", || {
+        (names() == ["order.v3.1"]).then_some(())
     });
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.socket);
-        for stream in self.open.lock().unwrap().take().into_iter().flatten() {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
 }

@@ -2,6 +2,8 @@
 
 mod adopting;
 mod conventions;
+mod damaged;
+mod disk;
 mod engine;
 mod failing;
 mod gateway;

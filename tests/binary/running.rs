@@ -218,3 +218,19 @@ fn deleting_data_is_never_done_without_being_told_to() {
     shop.msctl(&["down", "--volumes", "--yes"]).success();
     assert!(!data.exists());
 }
+
+#[test]
+fn twenty_services_at_once_have_a_port_each() {
+    let names: Vec<String> = (1..=20).map(|number| format!("service-{number}")).collect();
+    let services: Vec<TestService> = names.iter().map(|name| TestService::named(name)).collect();
+    let shop = TestPlatform::of(&services);
+    shop.up();
+    let status = shop.ps();
+    let services = status["services"].as_array().unwrap();
+    let addresses: std::collections::BTreeSet<&str> =
+        services.iter().map(|service| service["instances"][0]["address"].as_str().unwrap()).collect();
+    assert_eq!(addresses.len(), 20, "{status}");
+    for name in &names {
+        assert_eq!(shop.get(&format!("/{name}")).body, format!("nothing at /{name}"));
+    }
+}

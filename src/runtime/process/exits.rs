@@ -44,7 +44,11 @@ pub fn write(state: &Path, record: &ExitRecord) -> Result<(), RuntimeError> {
     let unfinished = folders::exits(state).join(format!(".{}.{}", record.name, std::process::id()));
     folders::make_private(&folders::exits(state))?;
     let written = fs::write(&unfinished, to_text(record)).and_then(|()| fs::rename(&unfinished, &path));
-    written.map_err(|source| RuntimeError::File { what: "write", path, source })
+    written.map_err(|source| {
+        // Half of it is of no use to anybody.
+        let _ = fs::remove_file(&unfinished);
+        RuntimeError::File { what: "write", path, source }
+    })
 }
 
 pub fn read(state: &Path, name: &InstanceName) -> Option<ExitRecord> {

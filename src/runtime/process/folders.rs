@@ -1,6 +1,7 @@
 //! Where the process runtime keeps things, all under one state folder.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,9 @@ use crate::model::instance::InstanceName;
 use crate::model::name::ServiceName;
 use crate::model::observed::{Resource, ResourceKind};
 use crate::runtime::RuntimeError;
+
+/// So much is room for the first words of a program, in bytes.
+const ROOM: usize = 16 * 1024;
 
 /// The folder that stands in for the storage of `service`: what containers see at `/data`.
 pub fn data_folder(state: &Path, service: &ServiceName) -> PathBuf {
@@ -39,6 +43,13 @@ fn file_stem(instance: &InstanceName) -> String {
 pub fn make_private(folder: &Path) -> Result<(), RuntimeError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|source| RuntimeError::File { what: "create the folder", path: folder.to_owned(), source })
+}
+
+/// Whether more can be written below a folder. What a program prints there is lost where it cannot,
+/// and it may end of that with nobody being told why.
+pub fn check_room(folder: &Path) -> Result<(), RuntimeError> {
+    let written = tempfile::tempfile_in(folder).and_then(|mut file| file.write_all(&[0; ROOM]));
+    written.map_err(|source| RuntimeError::File { what: "write in", path: folder.to_owned(), source })
 }
 
 /// The storage of all services, as resources.

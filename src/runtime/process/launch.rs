@@ -79,6 +79,7 @@ pub async fn launch(
     command.envs(spec.environment.iter().cloned()).env("PORT", port.to_string());
     command.envs(labels::to_variables(&world.platform, spec, port));
     attach_output(&mut command, &folders::log_file(&world.state, &spec.name))?;
+    folders::check_room(&folders::logs(&world.state))?;
     let child = command.process_group(0).spawn().map_err(|error| cannot_run(&argv[0], &error.to_string()))?;
     inherited.limit(&child);
     keep(world, spec, port, child)

@@ -249,3 +249,16 @@ fn ports_are_not_given_out_twice_in_a_row() {
     let ports: std::collections::BTreeSet<u16> = (0..200).map(|_| world.free_port().unwrap()).collect();
     assert_eq!(ports.len(), 200);
 }
+
+#[tokio::test]
+async fn an_end_that_cannot_be_written_down_is_seen_all_the_same() {
+    let scene = Scene::new();
+    // In the way of what is written first.
+    let unfinished = format!(".{}.{}", spec("").name, std::process::id());
+    fs::create_dir_all(scene.state.path().join("exits").join(unfinished)).unwrap();
+    scene.runtime.launch(&spec("exit 7")).await.unwrap();
+    let ended = InstanceState::Exited { code: Some(7), out_of_memory: false };
+    scene.until(|seen| seen.is_some_and(|seen| seen.state == ended)).await;
+    scene.runtime.remove(&spec("").name).await.unwrap();
+    assert_eq!(scene.look().await, None);
+}

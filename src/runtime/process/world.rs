@@ -32,6 +32,8 @@ pub struct World {
     /// The folder that everything is kept in.
     pub state: PathBuf,
     known: Mutex<BTreeMap<InstanceName, Known>>,
+    /// Ends that could not be written down: they are known for as long as this process is.
+    unwritten: Mutex<BTreeMap<InstanceName, ExitRecord>>,
     ports: Mutex<VecDeque<u16>>,
     pub changes: broadcast::Sender<Change>,
 }
@@ -49,7 +51,8 @@ pub struct Known {
 impl World {
     pub fn new(platform: PlatformId, state: PathBuf) -> Self {
         let changes = broadcast::Sender::new(PENDING_CHANGES);
-        Self { platform, state, known: Mutex::default(), ports: Mutex::default(), changes }
+        let (known, unwritten, ports) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { platform, state, known, unwritten, ports, changes }
     }
 
     /// Every instance, sorted by name: live ones, and those whose end is on record.
@@ -58,7 +61,9 @@ impl World {
         self.settle().await;
         let known = self.lock();
         let live = known.iter().map(|(name, known)| (name.clone(), show_live(name, known)));
-        let ended = exits::read_all(&self.state).into_iter().map(|end| (end.name.clone(), show_ended(end)));
+        let unwritten: Vec<ExitRecord> = self.unwritten().values().cloned().collect();
+        let ended = exits::read_all(&self.state).into_iter().chain(unwritten);
+        let ended = ended.map(|end| (end.name.clone(), show_ended(end)));
         // Live ones are collected last: they win.
         let all: BTreeMap<InstanceName, ObservedInstance> = ended.chain(live).collect();
         all.into_values().collect()
@@ -91,6 +96,7 @@ impl World {
         let is_news = code.is_some() || exits::read(&self.state, name).is_none();
         if is_news && let Err(error) = exits::write(&self.state, &record) {
             tracing::warn!("the end of {name} is not on record: {error}");
+            self.unwritten().insert(name.clone(), record);
         }
         known.remove(name);
         drop(known);
@@ -101,6 +107,7 @@ impl World {
     pub fn forget(&self, name: &InstanceName) -> Result<(), RuntimeError> {
         let mut known = self.lock();
         known.remove(name);
+        self.unwritten().remove(name);
         exits::remove(&self.state, name)?;
         let log = folders::log_file(&self.state, name);
         folders::remove_file(&super::output::older(&log))?;
@@ -158,6 +165,10 @@ impl World {
                 known.insert(name.clone(), adopted);
             }
         }
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeMap<InstanceName, ExitRecord>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<InstanceName, Known>> {
