@@ -92,7 +92,8 @@ fn folder(platform: &Path) -> std::path::PathBuf {
     platform.join("services").join(NAME)
 }
 
-/// Writes a platform of nothing but this service, at its first edition.
+/// Writes a platform of nothing but this service, at its first edition. Its limits are wide: where the machine
+/// is busy for a moment, everything has to come late rather than to be refused.
 pub fn write(platform: &Path, replicas: u16) -> Edition {
     write_platform(platform, "drop", &[]);
     let folder = folder(platform);
@@ -104,6 +105,8 @@ pub fn write(platform: &Path, replicas: u16) -> Edition {
         "[service]\nname = \"{NAME}\"\n\
          [build]\nstrategy = \"pack\"\ncommand = \"sh compile\"\nartifact = \"$MSCTL_CACHE/edited\"\n\
          [run]\nreplicas = {replicas}\nstop_grace = \"2s\"\nhealth = {{ start_period = \"{}s\" }}\n\
+         cpus = 2\npids = 4096\n\
+         [traffic]\nmax_in_flight = 100000\n\
          [[routes]]\npath = \"{ROUTE}\"\naccess = \"public\"\nstrip_prefix = true\n",
         START_PERIOD.as_secs()
     );

@@ -12,6 +12,9 @@ use hyper_util::rt::TokioIo;
 use super::ledger::{Kind, Ledger, Voice};
 use super::message::{Question, chain, connect, read};
 
+/// How many connections may rest. More are opened while there are more requests at once.
+const KEPT: usize = 64;
+
 pub type Connection = SendRequest<Full<Bytes>>;
 
 pub struct Http1 {
@@ -40,13 +43,20 @@ impl Http1 {
             match connection.try_send_request(question.request(&question.target)).await {
                 Ok(answer) => {
                     let answer = read(answer).await?;
-                    self.idle.lock().expect("nobody panics with it").push_back(connection);
+                    self.keep(connection);
                     return Ok(answer);
                 }
                 // Closed at this moment; of the request nothing was sent.
                 Err(unsent) if unsent.message().is_some() && is_kept => {}
                 Err(error) => return Err(format!("{} (kept: {is_kept})", chain(error.error()))),
             }
+        }
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.idle.lock().expect("nobody panics with it");
+        if idle.len() < KEPT {
+            idle.push_back(connection);
         }
     }
 }
