@@ -3,7 +3,6 @@
 use super::Planner;
 use crate::model::desired::DesiredService;
 use crate::model::instance::Generation;
-use crate::model::name::ServiceName;
 use crate::model::observed::{InstanceState, ObservedInstance};
 
 pub(super) struct Sorted<'a> {
@@ -40,8 +39,9 @@ impl<'a> Planner<'a> {
         let wanted =
             all.iter().filter(|instance| is_wanted(instance)).map(|instance| instance.name.generation);
         let newest = wanted.filter(|generation| is_pure(*generation)).max();
-        let highest = || self.newest_generation(name);
-        let generation = newest.unwrap_or_else(|| highest().map_or(Generation::FIRST, Generation::next));
+        let highest = all.iter().map(|instance| instance.name.generation).max();
+        let highest = highest.max(self.policy.last_generation.get(name).copied());
+        let generation = newest.unwrap_or_else(|| highest.map_or(Generation::FIRST, Generation::next));
 
         // A paused instance takes no requests, and cannot be started anew under its name: it leaves.
         let (alive, clear): (Vec<_>, Vec<_>) = all
@@ -54,11 +54,5 @@ impl<'a> Planner<'a> {
         keep.sort_by_key(|instance| (!self.is_admitted(&instance.name), instance.name.replica));
         leave.extend(keep.split_off(keep.len().min(usize::from(service.replicas))));
         Sorted { keep, leave, clear, generation }
-    }
-
-    /// Of those that there are and those that there were.
-    pub(super) fn newest_generation(&self, service: &ServiceName) -> Option<Generation> {
-        let there = self.instances_of(service).into_iter().map(|seen| seen.name.generation).max();
-        there.max(self.policy.last_generation.get(service).copied())
     }
 }
