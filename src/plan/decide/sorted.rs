@@ -47,8 +47,10 @@ impl<'a> Planner<'a> {
         let (alive, clear): (Vec<_>, Vec<_>) = all
             .into_iter()
             .partition(|instance| instance.state.is_running() || instance.state == InstanceState::Paused);
+        // One that was renamed goes on until another one has its place.
         let (mut keep, mut leave): (Vec<_>, Vec<_>) = alive.into_iter().partition(|instance| {
-            is_wanted(instance) && instance.name.generation == generation && instance.state.is_running()
+            let is_sound = matches!(instance.state, InstanceState::Running { .. });
+            is_wanted(instance) && instance.name.generation == generation && is_sound
         });
         // Of too many, those that already take requests stay.
         keep.sort_by_key(|instance| (!self.is_admitted(&instance.name), instance.name.replica));
