@@ -19,6 +19,7 @@ mod arrivals;
 mod decision;
 mod deployments;
 pub mod desire;
+pub mod drift;
 mod driver;
 pub mod executor;
 mod handle;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::drift::Drift;
 use super::executor::Report;
 use super::input::{Effect, Input, Planned, RunId, Wishes};
 use super::trouble::{Retry, Trouble};
@@ -46,6 +47,10 @@ pub struct State {
     runs_begun: u64,
     /// The versions that were wanted when it was last planned.
     versions: BTreeMap<ServiceName, SpecHash>,
+    /// What differed at the last look, and what of that the last plan knew.
+    drift: BTreeSet<Drift>,
+    answered: BTreeSet<Drift>,
+    planned_at: Option<Instant>,
     sight: Sight,
     /// Why the runtime could not be looked at, while it cannot.
     pub blind: Option<Failure>,
@@ -323,6 +328,8 @@ impl State {
                 effects.push(Effect::GiveUp(*id));
             }
         }
+        self.answered.clone_from(&self.drift);
+        self.planned_at = Some(now);
         let Planned { plan, versions, known, failed } = planned;
         self.versions = versions;
         // How another version failed says nothing about the one that is wanted now.

@@ -70,7 +70,7 @@ fn state(replicas: Replicas, seen: &[&ObservedInstance], catalog: Option<&Catalo
 
 fn of_instance(instance: &ObservedInstance, serving: bool) -> InstanceStatus {
     let since = match instance.state {
-        InstanceState::Running { since } => Some(since),
+        InstanceState::Running { since } | InstanceState::Renamed { since } => Some(since),
         _ => None,
     };
     InstanceStatus {

@@ -34,6 +34,10 @@ pub enum InstanceState {
     Running {
         since: SystemTime,
     },
+    /// It runs and serves, under a name that somebody else gave it: it would not be found by its own.
+    Renamed {
+        since: SystemTime,
+    },
     Paused,
     /// It runs, but somebody took it off the platform's network: nobody can reach it.
     CutOff,
@@ -48,7 +52,7 @@ pub enum InstanceState {
 impl InstanceState {
     #[must_use]
     pub fn is_running(self) -> bool {
-        matches!(self, Self::Running { .. })
+        matches!(self, Self::Running { .. } | Self::Renamed { .. })
     }
 }
 
@@ -57,6 +61,7 @@ impl std::fmt::Display for InstanceState {
         match self {
             Self::Created => f.pad("created"),
             Self::Running { .. } => f.pad("running"),
+            Self::Renamed { .. } => f.pad("renamed"),
             Self::Paused => f.pad("paused"),
             Self::CutOff => f.pad("lost its network"),
             Self::Exited { out_of_memory: true, .. } => f.pad("out of memory"),

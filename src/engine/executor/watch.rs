@@ -142,8 +142,10 @@ impl Executor {
         let failure = Failure {
             message: format!("{instance} {how} within {window} of its first request"),
             hint: recalled.first().map(|before| {
-                format!("{} serves until another version does; mend it and deploy again", before.generation)
+                format!("{} serves until something else is saved or deployed", before.generation)
             }),
+            // Each try would take requests and drop some of them.
+            is_lasting: !recalled.is_empty(),
             ..Failure::default()
         };
         let failure = self.with_output(failure, instance).await;

@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Effect, SOUND_AFTER, State};
+use super::{Look, SOUND_AFTER, State};
+use crate::engine::drift::{Drift, Wanted};
 use crate::engine::executor::how_it_ended;
+use crate::engine::input::Effect;
 use crate::engine::observer::find;
 use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::event::{EventKind, Failure};
 use crate::model::instance::{InstanceName, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
+
+/// How often it is planned again for what differs and stays so.
+const PERIOD: Duration = Duration::from_secs(10);
 
 impl State {
     /// Compares what takes requests with what runs.
@@ -53,7 +58,50 @@ impl State {
             effects.extend(self.go_back(observed, catalog, &unserved));
             effects.extend(self.reconcile_soon());
         }
+        let is_planned_for = effects.contains(&Effect::Reconcile);
+        effects.extend(self.mend(observed, catalog, is_planned_for, now));
         effects
+    }
+
+    /// Plans for what differs: when it begins to, and every [`PERIOD`] for as long as it does. That a plan
+    /// finds nothing to do about it is no reason to plan again at every look.
+    fn mend(
+        &mut self,
+        observed: &Observed,
+        catalog: &Catalog,
+        is_planned_for: bool,
+        now: Instant,
+    ) -> Vec<Effect> {
+        let drift = self.differences(observed, catalog);
+        self.answered.retain(|known| drift.contains(known));
+        let news: Vec<&Drift> = drift.difference(&self.answered).collect();
+        let is_due = self.planned_at.is_none_or(|at| now.saturating_duration_since(at) >= PERIOD);
+        let is_idle = self.look == Look::None;
+        let mut effects = Vec::new();
+        // What a plan is being made for anyway is nothing to tell of.
+        if is_idle {
+            let told = news.iter().map(|one| EventKind::Noticed {
+                service: Some(one.service.to_string()),
+                message: format!("{} {}", one.subject, one.state),
+                hint: None,
+            });
+            effects.extend(told.map(Effect::Announce));
+        }
+        let is_unanswered = !news.is_empty() || (is_due && is_idle && !drift.is_empty());
+        self.drift = drift;
+        if is_unanswered && !is_planned_for {
+            effects.extend(self.reconcile_soon());
+        }
+        effects
+    }
+
+    fn differences(&self, observed: &Observed, catalog: &Catalog) -> BTreeSet<Drift> {
+        let Some(platform) = self.platform.as_deref() else { return BTreeSet::new() };
+        let failed = self.failures.iter().filter(|(_, trouble)| trouble.has_failed());
+        let mut apart = self.busy();
+        apart.extend(self.held());
+        apart.extend(failed.map(|(service, _)| service.clone()));
+        Wanted { platform, scale: &self.scale, versions: &self.versions, apart }.differs(observed, catalog)
     }
 
     /// A run that replaces what has stopped meanwhile ends where something older could take requests in

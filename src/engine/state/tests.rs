@@ -91,7 +91,7 @@ impl Desk {
     fn see(&mut self, instances: Vec<(&str, InstanceState)>, routed: &[&str]) -> Vec<Effect> {
         let seen = |(name, state)| ObservedInstance {
             name: instance(name),
-            hash: SpecHash("h".into()),
+            hash: SpecHash("1".into()),
             state,
             address: state.is_running().then(|| ADDRESS.parse().unwrap()),
             handle: name.to_owned(),
@@ -331,6 +331,9 @@ fn a_restart_covers_the_newest_generation_that_was_seen() {
     let mut desk = Desk::new();
     let _ = desk.look(&["a.v2.1", "a.v7.1", "b.v1.1"], &[]);
     let _ = desk.look(&[], &[]);
+    for _ in 0..2 {
+        let _ = desk.report(&[], &[]);
+    }
     assert_eq!(desk.step(Input::Restart { services: names(&["a", "d"]) }), [Effect::Reconcile]);
     let through = BTreeMap::from([(name_of("a"), Generation::new(7).unwrap())]);
     assert_eq!(desk.state.restart_through, through);
@@ -397,7 +400,8 @@ fn time_alone_changes_nothing_where_nothing_is_due() {
     let mut desk = Desk::new();
     for _ in 0..100 {
         assert_eq!(desk.pass(10), []);
-        assert_eq!(desk.look(&["a.v1.1"], &["a.v1.1"]), []);
+        let all = ["a.v1.1", "b.v1.1", "c.v1.1", "d.v1.1"];
+        assert_eq!(desk.look(&all, &all), []);
     }
 }
 

@@ -3,7 +3,6 @@
 use super::Planner;
 use crate::model::desired::DesiredService;
 use crate::model::instance::Generation;
-use crate::model::name::ServiceName;
 use crate::model::observed::{InstanceState, ObservedInstance};
 
 pub(super) struct Sorted<'a> {
@@ -40,25 +39,22 @@ impl<'a> Planner<'a> {
         let wanted =
             all.iter().filter(|instance| is_wanted(instance)).map(|instance| instance.name.generation);
         let newest = wanted.filter(|generation| is_pure(*generation)).max();
-        let highest = || self.newest_generation(name);
-        let generation = newest.unwrap_or_else(|| highest().map_or(Generation::FIRST, Generation::next));
+        let highest = all.iter().map(|instance| instance.name.generation).max();
+        let highest = highest.max(self.policy.last_generation.get(name).copied());
+        let generation = newest.unwrap_or_else(|| highest.map_or(Generation::FIRST, Generation::next));
 
         // A paused instance takes no requests, and cannot be started anew under its name: it leaves.
         let (alive, clear): (Vec<_>, Vec<_>) = all
             .into_iter()
             .partition(|instance| instance.state.is_running() || instance.state == InstanceState::Paused);
+        // One that was renamed goes on until another one has its place.
         let (mut keep, mut leave): (Vec<_>, Vec<_>) = alive.into_iter().partition(|instance| {
-            is_wanted(instance) && instance.name.generation == generation && instance.state.is_running()
+            let is_sound = matches!(instance.state, InstanceState::Running { .. });
+            is_wanted(instance) && instance.name.generation == generation && is_sound
         });
         // Of too many, those that already take requests stay.
         keep.sort_by_key(|instance| (!self.is_admitted(&instance.name), instance.name.replica));
         leave.extend(keep.split_off(keep.len().min(usize::from(service.replicas))));
         Sorted { keep, leave, clear, generation }
-    }
-
-    /// Of those that there are and those that there were.
-    pub(super) fn newest_generation(&self, service: &ServiceName) -> Option<Generation> {
-        let there = self.instances_of(service).into_iter().map(|seen| seen.name.generation).max();
-        there.max(self.policy.last_generation.get(service).copied())
     }
 }

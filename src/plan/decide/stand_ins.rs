@@ -29,10 +29,10 @@ impl<'a> Planner<'a> {
         let name = &service.spec.name;
         let failing = self.policy.failing(name);
         let running = self.instances_of(name).into_iter().filter(|seen| seen.state.is_running());
-        // After a restart, which ran before is of the same version, and did not fail.
-        let newest = self.newest_generation(name);
+        // What ran before a restart is of the same version, and did not fail.
+        let generation = self.sort_instances(service).generation;
         let has_failed =
-            |seen: &&ObservedInstance| failing == Some(&seen.hash) && Some(seen.name.generation) == newest;
+            |seen: &&ObservedInstance| failing == Some(&seen.hash) && seen.name.generation == generation;
         let (failed, others): (Vec<_>, Vec<_>) = running.partition(has_failed);
         let admitted = failed.iter().filter(|seen| self.is_admitted(&seen.name)).count();
         let wanted = usize::from(service.replicas).saturating_sub(admitted);

@@ -136,7 +136,7 @@ fn what_is_left_of_a_failed_version_and_serves_nobody_goes() {
 #[test]
 fn what_failed_again_after_a_restart_is_no_reason_to_refuse_what_ran_before_it() {
     let mut world = failing(replaced(1)).runs("a.v1.1", "new").drains("a.v1.1");
-    world.policy.last_generation.insert("a".parse().unwrap(), Generation::FIRST.next());
+    world.policy.restart_through.insert("a".parse().unwrap(), Generation::FIRST);
     check(&world, "[] #1 a.v1.1  admit  stands in for the wanted version\n");
 }
 

@@ -14,6 +14,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::Docker;
 use super::connect::Family;
 use super::errors::status_of;
+use super::specification::container_name;
 use crate::model::observed::{InstanceState, ObservedInstance, Resource, ResourceKind};
 use crate::runtime::{RuntimeError, labels};
 
@@ -54,6 +55,11 @@ impl Docker {
     /// `None` where the labels are damaged, or the container is gone by now.
     async fn instance(&self, container: ContainerSummary) -> Result<Option<ObservedInstance>, RuntimeError> {
         let Some(mut instance) = read(&container, &self.network_name()) else { return Ok(None) };
+        if let (InstanceState::Running { since }, false) =
+            (instance.state, self.has_its_name(&container, &instance))
+        {
+            instance.state = InstanceState::Renamed { since };
+        }
         if matches!(instance.state, InstanceState::Exited { .. }) {
             // Only this needs a second question: the list does not tell why it ended.
             match self.exit_of(&instance.handle).await? {
@@ -62,6 +68,12 @@ impl Docker {
             }
         }
         Ok(Some(instance))
+    }
+
+    fn has_its_name(&self, container: &ContainerSummary, instance: &ObservedInstance) -> bool {
+        let name = container_name(&self.platform, &instance.name);
+        let names = container.names.as_deref().unwrap_or_default();
+        names.is_empty() || names.iter().any(|known| known.trim_start_matches('/') == name)
     }
 
     async fn exit_of(&self, id: &str) -> Result<Option<InstanceState>, RuntimeError> {

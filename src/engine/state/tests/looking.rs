@@ -38,9 +38,11 @@ fn what_was_broken_off_is_planned_for_again_at_once() {
 #[test]
 fn the_loss_of_another_version_is_no_failure_of_the_wanted_one() {
     let mut desk = Desk::new();
+    let _ = desk.step(Input::Changed(names(&[])));
+    let _ = desk.planned_of_version("2", &[]);
     let died = InstanceState::Exited { code: Some(3), out_of_memory: false };
     let _ = desk.see(vec![("a.v1.1", died)], &["a.v1.1"]);
-    let lost = Some(SpecHash("h".to_owned()));
+    let lost = Some(SpecHash("1".to_owned()));
     assert_eq!(desk.state.waiting(desk.now), BTreeMap::from([(name_of("a"), lost)]));
 }
 
@@ -57,4 +59,87 @@ fn a_run_ends_when_what_it_replaces_stops_and_an_older_one_could_serve() {
         assert_eq!(effects.contains(&Effect::GiveUp(run)), is_given_up, "{effects:?}");
         assert!(effects.contains(&Effect::Reconcile));
     }
+}
+
+const ALL: [&str; 4] = ["a.v1.1", "b.v1.1", "c.v1.1", "d.v1.1"];
+
+/// All four run and take requests, and so does what else is there, as far as it does.
+fn beside(desk: &mut Desk, others: &[(&'static str, InstanceState)]) -> Vec<Effect> {
+    let alive = InstanceState::Running { since: SystemTime::UNIX_EPOCH };
+    let all = ALL.map(|name| (name, alive)).into_iter().chain(others.iter().copied());
+    desk.see(all.collect(), &ALL)
+}
+
+fn noticed(service: &str, message: &str) -> Effect {
+    Effect::Announce(EventKind::Noticed {
+        service: Some(service.to_owned()),
+        message: message.to_owned(),
+        hint: None,
+    })
+}
+
+#[test]
+fn what_differs_is_told_and_planned_for_once_and_then_every_ten_seconds() {
+    let mut desk = Desk::new();
+    let paused = [("a.v1.2", InstanceState::Paused)];
+    assert_eq!(beside(&mut desk, &paused), [noticed("a", "a.v1.2 paused"), Effect::Reconcile]);
+    assert_eq!(beside(&mut desk, &paused), [], "a second plan would know no more");
+    assert_eq!(desk.planned(&[]), [Effect::Reconcile], "the first one may have looked before");
+    assert_eq!(desk.planned(&[]), [Effect::Settled]);
+    for _ in 0..9 {
+        assert_eq!(desk.pass(1), []);
+        assert_eq!(beside(&mut desk, &paused), []);
+    }
+    assert_eq!(desk.pass(1), []);
+    assert_eq!(beside(&mut desk, &paused), [Effect::Reconcile]);
+    assert_eq!(desk.planned(&[]), [Effect::Settled]);
+    assert_eq!(beside(&mut desk, &[]), []);
+    assert_eq!(beside(&mut desk, &paused).len(), 2, "it is back");
+}
+
+#[test]
+fn whatever_somebody_did_to_an_instance_is_seen() {
+    let alive = InstanceState::Running { since: SystemTime::UNIX_EPOCH };
+    let renamed = InstanceState::Renamed { since: SystemTime::UNIX_EPOCH };
+    for (name, state, expected) in [
+        ("a.v1.2", InstanceState::CutOff, "a.v1.2 lost its network"),
+        ("a.v1.2", InstanceState::Created, "a.v1.2 created"),
+        ("a.v1.2", alive, "a.v1.2 runs and takes no requests"),
+        ("a.v1.2", renamed, "a.v1.2 renamed"),
+        ("e.v1.1", alive, "e.v1.1 belongs to no service"),
+    ] {
+        let mut desk = Desk::new();
+        let expected = [noticed(&name[..1], expected), Effect::Reconcile];
+        assert_eq!(beside(&mut desk, &[(name, state)]), expected);
+    }
+    let mut desk = Desk::new();
+    let missing = noticed("d", "d has 0 of 1 instances");
+    assert_eq!(desk.look(&ALL[..3], &ALL[..3]), [missing, Effect::Reconcile]);
+}
+
+#[test]
+fn what_somebody_is_at_work_on_or_has_failed_is_no_drift() {
+    let mut desk = Desk::new();
+    let _ = desk.step(Input::Changed(names(&[])));
+    let _ = desk.planned(&["a"]);
+    assert_eq!(beside(&mut desk, &[("a.v1.2", InstanceState::Created)]), []);
+    let _ = desk.executed(desk.state.runs_begun, &[], &["a"]);
+    assert_eq!(beside(&mut desk, &[("a.v1.2", InstanceState::Created)]), []);
+}
+
+#[test]
+fn a_process_that_stood_still_for_a_minute_plans_once() {
+    let mut desk = Desk::new();
+    desk.now += Duration::from_secs(60);
+    let died = InstanceState::Exited { code: Some(137), out_of_memory: false };
+    let effects = [
+        desk.see(ALL.map(|name| (name, died)).to_vec(), &ALL),
+        desk.step(Input::Tick),
+        desk.see(ALL.map(|name| (name, died)).to_vec(), &[]),
+        desk.step(Input::Tick),
+    ]
+    .concat();
+    assert_eq!(effects.iter().filter(|effect| **effect == Effect::Reconcile).count(), 1);
+    assert_eq!(desk.planned(&[]), [Effect::Settled]);
+    assert_eq!(beside(&mut Desk::new(), &[]), []);
 }
