@@ -59,11 +59,7 @@ impl Builder {
     pub async fn snapshot(&self, service: &ServiceSpec) -> Result<Snapshot, BuildError> {
         let (service, root, engine) = (service.clone(), self.root.clone(), self.engine());
         let written = self.written(&service.name);
-        in_background(move || {
-            let entries = sources::entries(&service, &root, engine, &written)?;
-            Snapshot::take(&service.folder, &entries)
-        })
-        .await
+        in_background(move || Snapshot::take(&sources::entries(&service, &root, engine, &written)?)).await
     }
 
     /// Whether what [`Builder::program`] names is there.

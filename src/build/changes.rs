@@ -15,7 +15,7 @@ use super::error::BuildError;
 use super::walk::{Entry, Kind};
 use crate::model::name::ServiceName;
 
-/// The sources of a service at one time, by their content.
+/// The sources of a service at one time, by their paths and contents.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot(BTreeMap<PathBuf, Content>);
 
@@ -28,20 +28,20 @@ enum Content {
 
 impl Snapshot {
     /// Reads only what was not read before. Folders are nothing.
-    pub fn take(folder: &Path, entries: &[Entry]) -> Result<Self, BuildError> {
+    pub fn take(folders: &[(PathBuf, Vec<Entry>)]) -> Result<Self, BuildError> {
         let mut contents = BTreeMap::new();
-        for entry in entries {
+        for (folder, entry) in folders.iter().flat_map(|(folder, all)| all.iter().map(move |it| (folder, it)))
+        {
+            let path = folder.join(&entry.path);
             let content = match &entry.kind {
                 Kind::Folder => continue,
                 Kind::Link { target } => Content::Link { target: target.clone() },
                 Kind::File { is_executable, fingerprint } => {
-                    let Some(digest) = digest::content(&folder.join(&entry.path), *fingerprint)? else {
-                        continue;
-                    };
+                    let Some(digest) = digest::content(&path, *fingerprint)? else { continue };
                     Content::File { digest, is_executable: *is_executable }
                 }
             };
-            contents.insert(entry.path.clone(), content);
+            contents.insert(path, content);
         }
         Ok(Self(contents))
     }
@@ -107,7 +107,7 @@ impl OwnWrites {
         self.suspected.remove(service);
     }
 
-    /// What the service's builds are known to write, relative to its folder.
+    /// What the service's builds are known to write.
     #[must_use]
     pub fn of(&self, service: &ServiceName) -> Option<&BTreeSet<PathBuf>> {
         self.proven.get(service).filter(|paths| !paths.is_empty())

@@ -29,14 +29,16 @@ pub struct Sources {
     rules: Arc<Rules>,
     /// Counts, whatever the rules say.
     dockerfile: Option<PathBuf>,
-    /// Never counts.
-    made: Option<PathBuf>,
+    /// Never count: what a build leaves behind, and what is a part of the manifest.
+    left_out: BTreeSet<PathBuf>,
 }
 
 impl Sources {
     /// What a service is built from. `root` is the folder of the platform.
     pub fn of(service: &ServiceSpec, root: &Path) -> Result<Self, BuildError> {
-        Self::of_build(&service.build, &service.folder, root)
+        let mut sources = Self::of_build(&service.build, &service.folder, root)?;
+        sources.left_out.extend(env_files(service));
+        Ok(sources)
     }
 
     fn of_build(build: &Build, folder: &Path, root: &Path) -> Result<Self, BuildError> {
@@ -46,19 +48,20 @@ impl Sources {
         };
         let docker = docker.map_err(|source| BuildError::file("read", folder, source))?;
         let rules = Arc::new(Rules::new(root, folder, docker));
-        Ok(Self { folder: folder.to_owned(), rules, dockerfile, made: made_by_build(build, folder, root) })
+        let left_out = made_by_build(build, folder, root).into_iter().collect();
+        Ok(Self { folder: folder.to_owned(), rules, dockerfile, left_out })
     }
 
     /// A folder that services share: all that git does not ignore.
     pub fn of_folder(folder: &Path, root: &Path) -> Self {
         let rules = Arc::new(Rules::new(root, folder, DockerIgnore::parse("")));
-        Self { folder: folder.to_owned(), rules, dockerfile: None, made: None }
+        Self { folder: folder.to_owned(), rules, dockerfile: None, left_out: BTreeSet::new() }
     }
 
     /// The files, links and folders of now.
     pub fn entries(&self) -> Result<Vec<Entry>, BuildError> {
         let mut entries = walk::sources(&self.folder, &self.rules)?;
-        entries.retain(|entry| self.made.as_ref() != Some(&self.folder.join(&entry.path)));
+        entries.retain(|entry| !self.left_out.contains(&self.folder.join(&entry.path)));
         Ok(entries)
     }
 
@@ -89,7 +92,7 @@ impl Sources {
     /// Whether a path is, was, or would be one of them, or of the folders that hold them, or decides
     /// which are.
     pub fn concern(&self, path: &Path) -> bool {
-        if self.made.as_deref() == Some(path) {
+        if self.left_out.contains(path) {
             return false;
         }
         let admitted = || match std::fs::symlink_metadata(path) {
@@ -128,23 +131,41 @@ pub fn digest(
         digester.add("process command", recipe.command.as_bytes());
         digester.add("process build", recipe.build.as_deref().unwrap_or_default().as_bytes());
     }
-    digester.add_files(&service.folder, &entries(service, root, engine, written)?)?;
+    for (folder, entries) in entries(service, root, engine, written)? {
+        if folder != service.folder {
+            // Two checkouts of one platform share nothing but what is in it.
+            let place = folder.strip_prefix(root).unwrap_or(&folder);
+            digester.add("shared", place.as_os_str().as_encoded_bytes());
+        }
+        digester.add_files(&folder, &entries)?;
+    }
     Ok(digester.finish())
 }
 
-/// The files that a service is built from.
+/// The files that a service is built from: those of its own folder, then those of each that it shares.
 pub fn entries(
     service: &ServiceSpec,
     root: &Path,
     engine: Engine,
     written: &BTreeSet<PathBuf>,
-) -> Result<Vec<Entry>, BuildError> {
+) -> Result<Vec<(PathBuf, Vec<Entry>)>, BuildError> {
     if matches!(service.build, Build::Image { .. }) && engine == Engine::Present {
         return Ok(Vec::new());
     }
-    let mut entries = Sources::of(service, root)?.entries()?;
-    entries.retain(|entry| !written.contains(&entry.path));
-    Ok(entries)
+    let mut all = vec![(service.folder.clone(), Sources::of(service, root)?.entries()?)];
+    for folder in &service.shared {
+        let mut sources = Sources::of_folder(folder, root);
+        sources.left_out.extend(env_files(service));
+        all.push((folder.clone(), sources.entries()?));
+    }
+    for (folder, entries) in &mut all {
+        entries.retain(|entry| !written.contains(&folder.join(&entry.path)));
+    }
+    Ok(all)
+}
+
+fn env_files(service: &ServiceSpec) -> impl Iterator<Item = PathBuf> {
+    service.env_files.iter().flat_map(|file| file.paths.iter().cloned())
 }
 
 /// The Dockerfile counts as it is sent: with the images that stand in for others. One that is not

@@ -1,15 +1,18 @@
 //! The layers, and their resolution.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::model::name::ServiceName;
 use crate::model::platform::{Platform, ServiceSpec};
 
 /// Where a value came from, lowest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layer {
     /// `[configuration]` in `msctl.toml`.
     Platform,
+    /// One of `[run] env_files` in `service.toml`, by its path.
+    EnvFile(PathBuf),
     /// `[configuration]` in `service.toml`.
     Service,
     /// Stated by msctl; cannot be overridden.
@@ -18,11 +21,12 @@ pub enum Layer {
 
 impl std::fmt::Display for Layer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Platform => "msctl.toml",
-            Self::Service => "service.toml",
-            Self::Msctl => "msctl",
-        })
+        match self {
+            Self::Platform => f.pad("msctl.toml"),
+            Self::EnvFile(file) => f.pad(&file.to_string_lossy()),
+            Self::Service => f.pad("service.toml"),
+            Self::Msctl => f.pad("msctl"),
+        }
     }
 }
 
@@ -64,14 +68,14 @@ pub fn settings(
     service: &ServiceSpec,
     addresses: &Addresses,
 ) -> BTreeMap<String, Setting> {
-    let layers = [
-        (Layer::Platform, platform.configuration.clone()),
-        (Layer::Service, service.configuration.clone()),
-        (Layer::Msctl, stated(service, addresses)),
-    ];
+    let of_files = service.env_files.iter();
+    let of_files = of_files.map(|file| (Layer::EnvFile(file.shown.clone()), file.variables.clone()));
+    let own = [(Layer::Service, service.configuration.clone()), (Layer::Msctl, stated(service, addresses))];
+    let layers = [(Layer::Platform, platform.configuration.clone())].into_iter().chain(of_files).chain(own);
     let mut settings = BTreeMap::new();
     for (layer, values) in layers {
-        settings.extend(values.into_iter().map(|(name, value)| (name, Setting { value, layer })));
+        let setting = |value| Setting { value, layer: layer.clone() };
+        settings.extend(values.into_iter().map(|(name, value)| (name, setting(value))));
     }
     settings
 }

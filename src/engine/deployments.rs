@@ -3,7 +3,7 @@
 //! What becomes of the others follows from their steps ([`crate::model::history`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::deployment::{Beginning, Cause, Outcome, Recipe, RecordedProgram, Stage};
@@ -11,7 +11,7 @@ use crate::model::desired::{Desired, DesiredService};
 use crate::model::event::EventKind;
 use crate::model::instance::{BuildDigest, Generation};
 use crate::model::name::ServiceName;
-use crate::model::platform::Platform;
+use crate::model::platform::{Platform, ServiceSpec};
 use crate::plan::{self, Action, Plan};
 
 /// How many of the files that were saved are named.
@@ -132,7 +132,7 @@ impl Deployments {
             plan::Cause::FirstStart => Cause::FirstStart,
             plan::Cause::Restart(_) => Cause::RestartAskedFor,
             _ if around.pinned.contains_key(name) => Cause::RolledBack { to: around.pinned[name].number() },
-            _ => changed(save.as_ref(), edits, &wanted.spec.folder),
+            _ => changed(save.as_ref(), edits, &wanted.spec),
         };
         let (now, at) = around.now;
         let since = save.as_ref().map_or(Duration::ZERO, |save| at.saturating_duration_since(save.detected));
@@ -175,12 +175,18 @@ fn arrival<'p>(plan: &'p Plan, service: &ServiceName) -> Option<(Generation, &'p
     })
 }
 
-fn changed(save: Option<&Save>, edits: Option<BTreeSet<String>>, folder: &Path) -> Cause {
+fn changed(save: Option<&Save>, edits: Option<BTreeSet<String>>, service: &ServiceSpec) -> Cause {
     if let Some(fields) = edits {
         return Cause::ManifestChanged { fields: fields.into_iter().collect() };
     }
     let Some(save) = save else { return Cause::Changed };
-    let relative = |path: &PathBuf| path.strip_prefix(folder).unwrap_or(path).display().to_string();
+    // What is shared is named with its folder: `common/src/lib.rs`.
+    let bases =
+        || [service.folder.as_path()].into_iter().chain(service.shared.iter().filter_map(|it| it.parent()));
+    let relative = |path: &PathBuf| {
+        let inside = bases().find_map(|base| path.strip_prefix(base).ok());
+        inside.unwrap_or(path).display().to_string()
+    };
     let more = save.paths.len().saturating_sub(NAMED) + usize::from(save.has_more);
     Cause::SourcesChanged { paths: save.paths.iter().take(NAMED).map(relative).collect(), more }
 }

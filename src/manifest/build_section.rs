@@ -1,10 +1,12 @@
 //! `[build]` and `[process]`: how sources become something that runs.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use crate::model::platform::{Build, ProcessRecipe};
 
+use super::ground::Ground;
 use super::section::Section;
+use super::shared_folders;
 use super::source::Located;
 use super::suggestion::did_you_mean;
 use super::values::Value;
@@ -17,8 +19,9 @@ const TARGET_VARIABLE: &str = "$MSCTL_TARGET";
 const STRATEGIES: [(&str, &[&str]); 3] =
     [("pack", &["command", "artifact"]), ("dockerfile", &["file"]), ("image", &["image"])];
 
-/// Always gives a build; where the section has none to give, it has reported why.
-pub fn read(mut section: Section<'_>) -> Build {
+/// Always gives a build; where the section has none to give, it has reported why. With the folders that
+/// are built from, too.
+pub fn read(mut section: Section<'_>, ground: Ground<'_>) -> (Build, Vec<Located<PathBuf>>) {
     let strategy = section
         .require("strategy", "\"pack\", \"dockerfile\" or \"image\"")
         .and_then(|value| value.text("\"dockerfile\""));
@@ -28,14 +31,16 @@ pub fn read(mut section: Section<'_>) -> Build {
         Some("image") => read_image(&mut section),
         _ => stand_in(),
     };
-    if let Some(strategy) = strategy {
-        check_strategy(&section, &strategy);
+    if let Some(strategy) = &strategy {
+        check_strategy(&section, strategy);
         refuse_keys_of_others(&mut section, &strategy.value);
     } else {
         STRATEGIES.iter().flat_map(|(_, keys)| *keys).for_each(|key| drop(section.take(key)));
     }
+    let shared = section.take("shared");
+    let shared = shared.map(|value| read_shared(value, strategy.as_ref(), ground)).unwrap_or_default();
     section.close();
-    build
+    (build, shared)
 }
 
 /// `[process]`, if there is one.
@@ -72,6 +77,23 @@ fn refuse_keys_of_others(section: &mut Section<'_>, strategy: &str) {
             );
         }
     }
+}
+
+fn read_shared(
+    value: Value<'_>,
+    strategy: Option<&Located<String>>,
+    ground: Ground<'_>,
+) -> Vec<Located<PathBuf>> {
+    let strategy = strategy.map(|strategy| strategy.value.as_str()).unwrap_or_default();
+    let hint = match strategy {
+        "dockerfile" => {
+            "the engine is sent the service's own folder alone: keep what is needed there, or build with \"pack\""
+        }
+        "image" => "an image is not built here: leave it out",
+        _ => return shared_folders::read(value, ground),
+    };
+    value.report(format!("shared does not go with strategy {strategy:?}, only with \"pack\""), hint);
+    Vec::new()
 }
 
 fn read_pack(section: &mut Section<'_>) -> Build {

@@ -64,6 +64,8 @@ pub struct Diagnostics {
 impl Diagnostics {
     pub(super) fn new(mut problems: Vec<Diagnostic>, omitted: usize) -> Self {
         problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        // A file that several services name is read for each of them.
+        problems.dedup();
         Self { problems, omitted }
     }
 

@@ -45,8 +45,8 @@ fn assemble(root: PathBuf, manifest: PathBuf, file: PlatformFile, problems: &Pro
     let folders = discover(&root, &file.services, problems);
     let expected = folders.len();
     let drafts: Vec<Draft> =
-        folders.into_iter().filter_map(|folder| read_service(folder, problems)).collect();
-    check(&file, &drafts, problems);
+        folders.into_iter().filter_map(|folder| read_service(&root, folder, problems)).collect();
+    check(&root, &file, &drafts, problems);
     if drafts.len() == expected {
         checks::calls::check_known(&drafts, problems);
     }
@@ -66,10 +66,10 @@ fn assemble(root: PathBuf, manifest: PathBuf, file: PlatformFile, problems: &Pro
     })
 }
 
-fn read_service(found: ServiceFolder, problems: &Problems) -> Option<Draft> {
+fn read_service(root: &Path, found: ServiceFolder, problems: &Problems) -> Option<Draft> {
     let shown = found.shown.join(SERVICE_FILE);
     match Source::read(&found.folder.join(SERVICE_FILE), shown.clone(), problems) {
-        Ok(source) => service_file::read(&source?, found.folder, problems),
+        Ok(source) => service_file::read(&source?, root, found.folder, problems),
         Err(error) => {
             let message = format!("{:?} cannot be read: {error}", shown.display().to_string());
             problems.report(&found.named_at, message, "check that it is a file and that you may read it");
@@ -78,7 +78,7 @@ fn read_service(found: ServiceFolder, problems: &Problems) -> Option<Draft> {
     }
 }
 
-fn check(file: &PlatformFile, drafts: &[Draft], problems: &Problems) {
+fn check(root: &Path, file: &PlatformFile, drafts: &[Draft], problems: &Problems) {
     checks::names::check(drafts, problems);
     checks::routes::check(drafts, problems);
     if let Some(name) = &file.name {
@@ -87,6 +87,7 @@ fn check(file: &PlatformFile, drafts: &[Draft], problems: &Problems) {
     checks::redirects::check(drafts.iter().flat_map(|draft| &draft.routes), problems);
     checks::calls::check_self(drafts, problems);
     checks::cycles::check(drafts, problems);
+    checks::shared::check(root, drafts, problems);
     checks::variables::check(&file.configuration, drafts, problems);
 }
 

@@ -13,9 +13,10 @@
 //! and never writes.
 //!
 //! Reading order: `load`, `platform_file` with `gateway_section`, `service_file` and its parts
-//! (`build_section`, `run_section`, `routes_section` with `policy_section`, `traffic_section`,
-//! `variables`), `discovery`, `checkout`, `checks`; then what they stand on: `section`, `fields`, `values`,
-//! `syntax`, `source`, `diagnostic`.
+//! (`build_section` with `shared_folders`, `run_section` with `env_file`, `routes_section` with
+//! `policy_section`, `traffic_section`, `variables`), `discovery`, `checkout`, `checks`; then what they
+//! stand on: `section`, `fields`, `values`, `ground`, `env_lines`, `syntax`,
+//! `source`, `diagnostic`.
 
 mod error;
 mod find;
@@ -31,10 +32,13 @@ mod token_section;
 
 mod build_section;
 mod cors_section;
+mod env_file;
+mod env_lines;
 mod gateway_section;
 mod policy_section;
 mod routes_section;
 mod run_section;
+mod shared_folders;
 mod tls_settings;
 mod traffic_section;
 mod variables;
@@ -46,6 +50,7 @@ mod discovery;
 mod diagnostic;
 mod excerpt;
 mod fields;
+mod ground;
 mod problems;
 mod request_key;
 mod section;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::model::platform::{Health, Limits, Run};
 use crate::model::quantity::{ByteSize, Cpus, Port};
 
+use super::env_file::{self, EnvDraft};
+use super::ground::Ground;
 use super::section::Section;
 use super::values::Value;
 
@@ -27,7 +29,8 @@ const STOP_GRACE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_sec
 const START_PERIOD: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 const PROBE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
-pub fn read(mut section: Section<'_>) -> Run {
+/// With the files that its variables are read from.
+pub fn read(mut section: Section<'_>, ground: Ground<'_>) -> (Run, Vec<EnvDraft>) {
     let run = Run {
         port: read_port(section.take("port")),
         replicas: section
@@ -42,8 +45,9 @@ pub fn read(mut section: Section<'_>) -> Run {
             .and_then(|value| value.duration_within(STOP_GRACE, "\"10s\""))
             .unwrap_or(DEFAULT_STOP_GRACE),
     };
+    let env_files = section.take("env_files").map(|value| env_file::read(value, ground)).unwrap_or_default();
     section.close();
-    run
+    (run, env_files)
 }
 
 fn read_port(value: Option<Value<'_>>) -> Port {

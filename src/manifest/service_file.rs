@@ -1,7 +1,7 @@
 //! `service.toml`: one service, checked as far as it can be on its own.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::model::name::ServiceName;
@@ -9,6 +9,8 @@ use crate::model::platform::{Build, Database, ProcessRecipe, Run, ServiceSpec};
 use crate::model::route::Route;
 use crate::model::traffic::TrafficPolicy;
 
+use super::env_file::EnvDraft;
+use super::ground::Ground;
 use super::problems::Problems;
 use super::section::Section;
 use super::source::{Located, Source};
@@ -26,6 +28,8 @@ pub struct Draft {
     pub folder: PathBuf,
     pub routes: Vec<Located<Route>>,
     pub calls: Vec<Located<ServiceName>>,
+    pub shared: Vec<Located<PathBuf>>,
+    pub env_files: Vec<EnvDraft>,
     pub configuration: Variables,
     context: Option<String>,
     build: Build,
@@ -42,25 +46,28 @@ impl Draft {
             context: self.context,
             folder: self.folder,
             build: self.build,
+            shared: self.shared.into_iter().map(|folder| folder.value).collect(),
             process: self.process,
             run: self.run,
             routes: self.routes.into_iter().map(|route| route.value).collect(),
             traffic: self.traffic,
             calls: self.calls.into_iter().map(|call| call.value).collect(),
             database: self.database,
+            env_files: self.env_files.into_iter().map(EnvDraft::into_file).collect(),
             configuration: variables::without_places(self.configuration),
         }
     }
 }
 
-/// `None` where not even the service's name can be told.
-pub fn read(source: &Rc<Source>, folder: PathBuf, problems: &Problems) -> Option<Draft> {
+/// `None` where not even the service's name can be told. `root` is the platform's folder.
+pub fn read(source: &Rc<Source>, root: &Path, folder: PathBuf, problems: &Problems) -> Option<Draft> {
+    let ground = Ground { root, folder: &folder };
     let tree = syntax::parse(source, problems)?;
     let mut file = Section::of_file(tree, source, problems);
     let (name, context) = read_service(file.section("service"));
-    let build = build_section::read(file.section("build"));
+    let (build, shared) = build_section::read(file.section("build"), ground);
     let process = file.take("process").and_then(Value::section).and_then(build_section::read_process);
-    let run = run_section::read(file.section("run"));
+    let (run, env_files) = run_section::read(file.section("run"), ground);
     let routes = routes_section::read(file.take("routes"));
     let traffic = traffic_section::read(file.section("traffic"));
     let calls = read_calls(file.section("calls"));
@@ -72,6 +79,8 @@ pub fn read(source: &Rc<Source>, folder: PathBuf, problems: &Problems) -> Option
         folder,
         routes,
         calls,
+        shared,
+        env_files,
         configuration,
         context,
         build,

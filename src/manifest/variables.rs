@@ -33,7 +33,8 @@ pub fn without_places(variables: Variables) -> BTreeMap<String, String> {
     variables.into_iter().map(|(name, variable)| (name, variable.value)).collect()
 }
 
-fn fault_of(name: &str) -> Option<(String, String)> {
+/// What is wrong with a name, and what to do about it.
+pub fn fault_of(name: &str) -> Option<(String, String)> {
     let allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
         return Some((

@@ -12,6 +12,7 @@ impl Platform {
         let (run, old_run) = (&service.run, &old.run);
         let fields = [
             ("build", service.build != old.build),
+            ("build.shared", service.shared != old.shared),
             ("process", service.process != old.process),
             ("run.port", run.port != old_run.port),
             ("run.memory", run.limits.memory != old_run.limits.memory),
@@ -29,7 +30,8 @@ impl Platform {
     }
 }
 
-/// What a service is configured with: its own settings win.
+/// What a service is configured with: the later of these win.
 fn variables<'a>(platform: &'a Platform, service: &'a ServiceSpec) -> BTreeMap<&'a String, &'a String> {
-    platform.configuration.iter().chain(&service.configuration).collect()
+    let of_files = service.env_files.iter().flat_map(|file| &file.variables);
+    platform.configuration.iter().chain(of_files).chain(&service.configuration).collect()
 }

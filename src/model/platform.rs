@@ -191,6 +191,9 @@ pub struct ServiceSpec {
     /// The folder of `service.toml`, canonical.
     pub folder: PathBuf,
     pub build: Build,
+    /// Folders that it is built from besides its own, canonical; others may be built from them, too.
+    /// None of them overlaps the folder of a service.
+    pub shared: BTreeSet<PathBuf>,
     /// How to run it without a container engine; `None` where the artifact itself is run.
     pub process: Option<ProcessRecipe>,
     pub run: Run,
@@ -199,7 +202,20 @@ pub struct ServiceSpec {
     /// The services that it may call.
     pub calls: BTreeSet<ServiceName>,
     pub database: Database,
+    /// Read into its configuration; a later one wins over an earlier one.
+    pub env_files: Vec<EnvFile>,
+    /// Its own, which wins over all files.
     pub configuration: BTreeMap<String, String>,
+}
+
+/// A file of variables, as it was when the manifest was read. It is part of the manifest, and no source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvFile {
+    /// For people: relative to the platform's root where it lies below that.
+    pub shown: PathBuf,
+    /// Where it is; where it is a link, also where that leads.
+    pub paths: BTreeSet<PathBuf>,
+    pub variables: BTreeMap<String, String>,
 }
 
 /// How sources become something that runs.

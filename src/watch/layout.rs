@@ -20,8 +20,8 @@ pub struct Layout {
     patterns: Vec<Vec<Step>>,
     /// By folder.
     trees: BTreeMap<PathBuf, Tree>,
-    /// Single files that services are made from, wherever they are.
-    files: BTreeMap<PathBuf, BTreeSet<ServiceName>>,
+    /// Single files that are read with the manifest, wherever they are.
+    files: BTreeSet<PathBuf>,
 }
 
 /// A folder whose sources, however deep, belong to services.
@@ -67,31 +67,21 @@ impl Affected {
 impl Layout {
     #[must_use]
     pub fn of(platform: &Platform) -> Self {
-        let services = platform.services.values().map(|spec| {
-            let tree = Tree { services: [spec.name.clone()].into(), owner: Some(spec.clone()) };
-            (spec.folder.clone(), tree)
-        });
+        let mut trees: BTreeMap<PathBuf, Tree> = BTreeMap::new();
+        for spec in platform.services.values() {
+            trees.entry(spec.folder.clone()).or_default().owner = Some(spec.clone());
+            for folder in spec.shared.iter().chain([&spec.folder]) {
+                trees.entry(folder.clone()).or_default().services.insert(spec.name.clone());
+            }
+        }
+        let env_files = platform.services.values().flat_map(|spec| &spec.env_files);
         Self {
             root: platform.root.clone(),
             manifest: platform.manifest.clone(),
             patterns: platform.service_folders.iter().map(|pattern| steps_of(pattern)).collect(),
-            trees: services.collect(),
-            files: BTreeMap::new(),
+            trees,
+            files: env_files.flat_map(|file| file.paths.iter().cloned()).collect(),
         }
-    }
-
-    /// Adds a file that is read into these services, such as one with variables.
-    #[must_use]
-    pub fn with_file(mut self, file: PathBuf, services: impl IntoIterator<Item = ServiceName>) -> Self {
-        self.files.entry(file).or_default().extend(services);
-        self
-    }
-
-    /// Adds a folder that these services are built from besides their own.
-    #[must_use]
-    pub fn with_shared(mut self, folder: PathBuf, services: impl IntoIterator<Item = ServiceName>) -> Self {
-        self.trees.entry(folder).or_default().services.extend(services);
-        self
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -108,15 +98,12 @@ impl Layout {
             let known = before.and_then(|before| before.trees.get(*folder));
             known.is_none_or(|known| known.services != tree.services)
         });
-        let files = self
-            .files
-            .iter()
-            .filter(|(file, services)| before.and_then(|before| before.files.get(*file)) != Some(services));
-        let services = trees.map(|(_, tree)| &tree.services).chain(files.map(|(_, services)| services));
+        let services = trees.flat_map(|(_, tree)| &tree.services);
         let is_known = |before: &Self| {
             (&before.root, &before.manifest, &before.patterns) == (&self.root, &self.manifest, &self.patterns)
+                && self.files.is_subset(&before.files)
         };
-        Affected { services: services.flatten().cloned().collect(), manifest: !before.is_some_and(is_known) }
+        Affected { services: services.cloned().collect(), manifest: !before.is_some_and(is_known) }
     }
 
     /// `counts` says of a tree's folder whether the path is a source in it.
@@ -127,10 +114,9 @@ impl Layout {
                 affected.services.extend(tree.services.iter().cloned());
             }
         }
-        let of_files = below(&self.files, path).map(|(_, services)| services);
         let of_trees = below(&self.trees, path).map(|(_, tree)| &tree.services);
         let of_ignored = self.trees_ignored_by(path).map(|tree| &tree.services);
-        affected.services.extend(of_files.chain(of_trees).chain(of_ignored).flatten().cloned());
+        affected.services.extend(of_trees.chain(of_ignored).flatten().cloned());
         affected
     }
 
@@ -138,14 +124,16 @@ impl Layout {
     pub(super) fn is_on_the_way(&self, path: &Path) -> bool {
         let leads_to_one = || below(&self.trees, path).any(|(_, tree)| tree.owner.is_some());
         let is_of_one = || self.trees_around(path).any(|(folder, tree)| tree.is_manifest(folder, path));
-        self.manifest.starts_with(path) || is_of_one() || leads_to_one() || self.may_be_service(path)
+        self.manifest.starts_with(path)
+            || self.leads_to_file(path)
+            || is_of_one()
+            || leads_to_one()
+            || self.may_be_service(path)
     }
 
     /// Whether single files are of interest here for what they are, whatever the walks say.
     pub(super) fn is_watched_by_name(&self, path: &Path) -> bool {
-        self.is_on_the_way(path)
-            || below(&self.files, path).next().is_some()
-            || self.trees_ignored_by(path).next().is_some()
+        self.is_on_the_way(path) || self.trees_ignored_by(path).next().is_some()
     }
 
     /// The folders of now in which something may show up that is no source: services that come and go,
@@ -159,13 +147,18 @@ impl Layout {
                 ways.extend(reached.iter().cloned());
             }
         }
-        for inside in self.trees.keys().chain(self.files.keys()).chain([&self.manifest]) {
+        for inside in self.trees.keys().chain(&self.files).chain([&self.manifest]) {
             let above = inside.ancestors().skip(1).take_while(|above| above.starts_with(&self.root));
             ways.extend(above.map(Path::to_owned));
             ways.extend(inside.parent().map(Path::to_owned));
         }
         ways.retain(|way| is_folder(way));
         ways
+    }
+
+    fn leads_to_file(&self, path: &Path) -> bool {
+        let from = self.files.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+        from.take(1).any(|file| file.starts_with(path))
     }
 
     /// Whether it is the folder of a service there may be, leads to one, or is its manifest.
@@ -192,10 +185,13 @@ impl Layout {
 }
 
 impl Tree {
-    /// Whether a path is the manifest of the service that lives in `folder`.
+    /// Whether a path is the manifest of the service that lives in `folder`, or read with it.
     fn is_manifest(&self, folder: &Path, path: &Path) -> bool {
-        self.owner.is_some()
-            && path.strip_prefix(folder).is_ok_and(|inside| inside == Path::new(SERVICE_FILE))
+        let is_service_file =
+            || path.strip_prefix(folder).is_ok_and(|inside| inside == Path::new(SERVICE_FILE));
+        self.owner.as_ref().is_some_and(|owner| {
+            is_service_file() || owner.env_files.iter().any(|file| file.paths.contains(path))
+        })
     }
 }
 

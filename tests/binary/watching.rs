@@ -19,12 +19,18 @@ fn edited(name: &str) -> TestService {
 }
 
 fn shop(services: &[TestService]) -> TestPlatform {
+    let shop = files_of(services);
+    shop.up();
+    shop
+}
+
+/// The same before it is up.
+fn files_of(services: &[TestService]) -> TestPlatform {
     let shop = TestPlatform::of(services).watched();
     for service in services {
         save(&shop, &service.name, "check", "true");
         save(&shop, &service.name, "run", &runs(""));
     }
-    shop.up();
     shop
 }
 
@@ -37,6 +43,24 @@ fn save(shop: &TestPlatform, service: &str, file: &str, text: &str) {
     let path = shop.service_folder(service).join(file);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
+}
+
+/// Below the platform's own folder.
+fn save_beside(shop: &TestPlatform, file: &str, text: &str) {
+    let path = shop.root().join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// A variable of the instance that runs.
+fn variable(shop: &TestPlatform, service: &str, name: &str) -> String {
+    let print = format!("echo ${name}");
+    shop.msctl(&["exec", service, "--", "sh", "-c", &print]).success().stdout.trim_end().to_owned()
+}
+
+/// Why the latest version of a service is there.
+fn latest_cause(shop: &TestPlatform, service: &str) -> Value {
+    shop.msctl(&["history", service, "-n", "1", "--format", "jsonl"]).success().json()["cause"].take()
 }
 
 /// Whether an instance answers, rather than the gateway.
@@ -197,6 +221,65 @@ fn a_manifest_that_breaks_changes_nothing_until_it_is_mended() {
     assert_eq!(shop.ps()["problem"], Value::Null);
     let latest = shop.msctl(&["history", "order", "-n", "1", "--format", "jsonl"]).success().json();
     assert_eq!(latest["cause"]["fields"], serde_json::json!(["configuration.GREETING"]));
+}
+
+#[test]
+fn what_is_saved_in_a_shared_folder_redeploys_those_who_share_it() {
+    let shop = files_of(&[
+        edited("order").shares("../../libs/common"),
+        edited("product").shares("../../libs/common"),
+        edited("mail"),
+    ]);
+    save_beside(&shop, "libs/common/src/words", "one");
+    shop.up();
+    save_beside(&shop, "libs/common/src/words", "two");
+    for service in ["order", "product"] {
+        until_told(&shop, service, &["v1 first-start superseded", "v2 sources-changed live"]);
+        assert_eq!(latest_cause(&shop, service)["paths"], serde_json::json!(["common/src/words"]));
+    }
+    assert_eq!(told(&shop, "mail"), ["v1 first-start live"], "who does not share it is left alone");
+}
+
+#[test]
+fn a_saved_file_of_variables_redeploys_those_who_are_given_it() {
+    let shop = files_of(&[
+        edited("order").run("env_files = [\"../../common.env\", \"dev.env\"]").set("OWN", "manifest"),
+        edited("product").run("env_files = [\"../../common.env\"]"),
+        edited("mail"),
+    ]);
+    save_beside(&shop, "common.env", "WORD=common\nLONE=1\n");
+    save(&shop, "order", "dev.env", "WORD=one\nOWN=file\n");
+    shop.up();
+    save(&shop, "order", "dev.env", "WORD=two # better\nOWN=other\n");
+    until_told(&shop, "order", &["v1 first-start superseded", "v2 manifest-changed live"]);
+    assert_eq!(latest_cause(&shop, "order")["fields"], serde_json::json!(["configuration.WORD"]));
+    assert_eq!(variable(&shop, "order", "WORD"), "two");
+    assert_eq!(told(&shop, "product"), ["v1 first-start live"], "who is not given it is left alone");
+
+    save_beside(&shop, "common.env", "WORD=better\nLONE=2\n");
+    until_told(&shop, "product", &["v1 first-start superseded", "v2 manifest-changed live"]);
+    until(SOON, "the other one", || (variable(&shop, "order", "LONE") == "2").then_some(()));
+    assert_eq!(told(&shop, "mail"), ["v1 first-start live"]);
+    let described = shop.msctl(&["describe", "order", "--format", "json"]).success().json();
+    let found = |name: &str| described["configuration"][name].clone();
+    assert_eq!(found("WORD"), serde_json::json!({"value": "two", "from": "services/order/dev.env"}));
+    assert_eq!(found("LONE"), serde_json::json!({"value": "2", "from": "common.env"}));
+    assert_eq!(found("OWN"), serde_json::json!({"value": "manifest", "from": "service.toml"}));
+}
+
+#[test]
+fn a_file_of_variables_that_breaks_changes_nothing_until_it_is_mended() {
+    let shop = files_of(&[edited("order").run("env_files = [\".env\"]")]);
+    save(&shop, "order", ".env", "WORD=one\n");
+    shop.up();
+    fs::remove_file(shop.service_folder("order").join(".env")).unwrap();
+    let refused = until_event(&shop, "manifest-refused");
+    assert!(refused["message"].as_str().unwrap().contains("there is no file \".env\""), "{refused}");
+    assert!(serves(&shop, "order"));
+    save(&shop, "order", ".env", "WORD=two\n");
+    until_event(&shop, "manifest-followed");
+    until_told(&shop, "order", &["v1 first-start superseded", "v2 manifest-changed live"]);
+    assert_eq!(variable(&shop, "order", "WORD"), "two");
 }
 
 #[test]

@@ -61,6 +61,12 @@ impl TestService {
         self
     }
 
+    /// Built from this folder, too.
+    pub fn shares(mut self, folder: &str) -> Self {
+        self.build = format!("{}shared = [{folder:?}]\n", self.build);
+        self
+    }
+
     pub fn image(mut self, reference: &str) -> Self {
         self.build = format!("strategy = \"image\"\nimage = {reference:?}\n");
         self

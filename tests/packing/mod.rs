@@ -26,12 +26,14 @@ pub fn service(folder: &std::path::Path, build: Build) -> ServiceSpec {
         context: None,
         folder: folder.to_owned(),
         build,
+        shared: BTreeSet::new(),
         process: None,
         run: Run { port: Port::try_from(8080).unwrap(), replicas: 1, limits, health, stop_grace: second },
         routes: Vec::new(),
         traffic: TrafficPolicy::default(),
         calls: BTreeSet::new(),
         database: Database::Sqlite,
+        env_files: Vec::new(),
         configuration: BTreeMap::new(),
     }
 }

@@ -8,7 +8,7 @@ use crate::build::changes::OwnWrites;
 use crate::build::elf;
 use crate::build::making::{Marked, Way};
 use crate::model::name::Worktree;
-use crate::model::platform::{Database, Health, Limits, ProcessRecipe, Run};
+use crate::model::platform::{Database, EnvFile, Health, Limits, ProcessRecipe, Run};
 use crate::model::quantity::{ByteSize, Cpus, Port};
 use crate::model::traffic::TrafficPolicy;
 use crate::runtime::fake::Fake;
@@ -55,12 +55,14 @@ impl Scene {
             context: None,
             folder: self.root.path().join("order"),
             build,
+            shared: std::collections::BTreeSet::new(),
             process,
             run,
             routes: Vec::new(),
             traffic: TrafficPolicy::default(),
             calls: std::collections::BTreeSet::new(),
             database: Database::None,
+            env_files: Vec::new(),
             configuration: BTreeMap::new(),
         }
     }
@@ -223,6 +225,61 @@ async fn how_it_is_built_is_part_of_the_digest() {
     assert!(!seen.insert(with(unused_alias.collect()).digest(&service).await.unwrap()), "one that does not");
 }
 
+#[tokio::test]
+async fn what_is_in_a_shared_folder_is_part_of_the_digest_and_so_is_which_folder_it_is() {
+    let scene = Scene::new(&Engine::No);
+    let alone = scene.service(packed("make"), None);
+    let sharing = |folder: &str| {
+        let folder = scene.root.path().join(folder);
+        ServiceSpec { shared: [folder].into(), ..alone.clone() }
+    };
+    for folder in ["common/src", "other/src"] {
+        fs::create_dir_all(scene.root.path().join(folder)).unwrap();
+    }
+    let digest = async |service: &ServiceSpec| scene.builder.digest(service).await.unwrap();
+    let first = digest(&sharing("common")).await;
+    assert_ne!(first, digest(&alone).await, "an empty one, too");
+    assert_ne!(first, digest(&sharing("other")).await);
+    scene.write("../common/src/lib.rs", "1");
+    let second = digest(&sharing("common")).await;
+    assert_ne!(second, first);
+    scene.write("../common/.gitignore", "*.tmp\n");
+    let third = digest(&sharing("common")).await;
+    scene.write("../common/x.tmp", "1");
+    assert_eq!(digest(&sharing("common")).await, third, "what git ignores does not count");
+    assert_eq!(digest(&alone).await, digest(&alone).await);
+}
+
+#[tokio::test]
+async fn a_build_that_writes_into_a_shared_folder_is_told_and_can_be_ignored() {
+    let scene = Scene::new(&Engine::No);
+    scene.write("main", "program");
+    let common = scene.root.path().join("common");
+    fs::create_dir(&common).unwrap();
+    let build = packed("mkdir -p out && cp main out/order && date +%N >> ../common/stamp");
+    let service = ServiceSpec { shared: [common.clone()].into(), ..scene.service(build, None) };
+    let first = make(&scene, &service).await;
+    let written = BTreeSet::from([common.join("stamp")]);
+    assert_eq!((first.marked, first.sources.changed()), (Marked::No, written.clone()));
+    let Scene { root, fake, builder } = scene;
+    let scene = Scene { root, fake, builder: builder.ignoring(&service.name, &written) };
+    assert_eq!(make(&scene, &service).await.marked, Marked::Yes);
+}
+
+#[tokio::test]
+async fn a_file_of_variables_is_no_source() {
+    let scene = Scene::new(&Engine::No);
+    let file = scene.root.path().join("order/dev.env");
+    let env_file =
+        EnvFile { shown: "order/dev.env".into(), paths: [file].into(), variables: BTreeMap::new() };
+    let service = ServiceSpec { env_files: vec![env_file], ..scene.service(packed("make"), None) };
+    let before = scene.builder.digest(&service).await.unwrap();
+    scene.write("dev.env", "A=1");
+    assert_eq!(scene.builder.digest(&service).await.unwrap(), before);
+    scene.write("other.env", "A=1");
+    assert_ne!(scene.builder.digest(&service).await.unwrap(), before);
+}
+
 #[test]
 fn a_single_command_becomes_the_process_itself() {
     for (command, expected) in [
@@ -325,11 +382,12 @@ async fn a_build_that_writes_its_own_sources_is_told_and_can_be_ignored() {
         let service = scene.service(packed("mkdir -p out && cp main out/order && date +%N >> stamp"), None);
         let mut own = OwnWrites::default();
         let first = make(&scene, &service).await;
-        assert_eq!((first.marked, first.sources.changed()), (Marked::No, ["stamp".into()].into()));
+        let stamp = service.folder.join("stamp");
+        assert_eq!((first.marked, first.sources.changed()), (Marked::No, [stamp.clone()].into()));
         assert!(own.note(&service.name, &first.sources).is_empty());
         let second = make(&scene, &service).await;
         let written = own.note(&service.name, &second.sources).clone();
-        assert_eq!(written, ["stamp".into()].into());
+        assert_eq!(written, [stamp].into());
         let Scene { root, fake, builder } = scene;
         let scene = Scene { root, fake, builder: builder.ignoring(&service.name, &written) };
         let third = make(&scene, &service).await;

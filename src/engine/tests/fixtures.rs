@@ -47,12 +47,14 @@ pub fn service(name: &str, calls: &[&str]) -> ServiceSpec {
         context: None,
         folder: PathBuf::from("/nowhere").join(name),
         build: Build::Image { reference: format!("{name}:1") },
+        shared: BTreeSet::new(),
         process: None,
         run: Run { port, replicas: 1, limits, health, stop_grace: Duration::from_secs(1) },
         routes: Vec::new(),
         traffic: TrafficPolicy::default(),
         calls: names(calls),
         database: Database::None,
+        env_files: Vec::new(),
         configuration: BTreeMap::new(),
     }
 }

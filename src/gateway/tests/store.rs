@@ -113,6 +113,7 @@ fn service(name: &str, routes: Vec<Route>, calls: &[&str]) -> ServiceSpec {
         context: None,
         folder: PathBuf::from("/store/services").join(name),
         build: Build::Image { reference: "scratch".to_owned() },
+        shared: BTreeSet::new(),
         process: None,
         run: Run {
             port: 8080.try_into().unwrap(),
@@ -133,6 +134,7 @@ fn service(name: &str, routes: Vec<Route>, calls: &[&str]) -> ServiceSpec {
         traffic: TrafficPolicy::default(),
         calls: calls.iter().map(|callee| callee.parse().unwrap()).collect(),
         database: Database::None,
+        env_files: Vec::new(),
         configuration: BTreeMap::new(),
     }
 }

@@ -6,4 +6,5 @@ pub mod cycles;
 pub mod names;
 pub mod redirects;
 pub mod routes;
+pub mod shared;
 pub mod variables;

@@ -13,7 +13,9 @@ pub fn check(platform: &Variables, drafts: &[Draft], problems: &Problems) {
     for draft in drafts {
         for call in &draft.calls {
             let variable = variable_of(&call.value);
-            if let Some(set) = draft.configuration.get(&variable) {
+            let of_files = draft.env_files.iter().map(|file| &file.variables);
+            let all = of_files.chain([&draft.configuration]);
+            for set in all.filter_map(|variables| variables.get(&variable)) {
                 report(&variable, set, &call.place, problems);
             }
             called.entry(variable).or_insert(&call.place);

@@ -3,6 +3,7 @@
 mod files;
 mod fixtures;
 mod folders;
+mod inputs;
 mod properties;
 mod settings;
 

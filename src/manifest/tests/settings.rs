@@ -221,6 +221,7 @@ fn the_manifests_that_the_readme_shows_are_valid() {
     let platform = Scratch::new(&[
         ("msctl.toml", block("msctl.toml").as_bytes()),
         ("services/order/service.toml", order.as_bytes()),
+        ("services/order/dev.env", b""),
         ("services/product/service.toml", ORDER.replace("order", "product").as_bytes()),
     ]);
     let traffic = &service(&platform.load().unwrap(), "order").traffic.clone();

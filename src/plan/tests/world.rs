@@ -1,6 +1,6 @@
 //! A world of a few services in memory, in which plans can be carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -30,6 +30,7 @@ pub fn service(name: &str, hash: &str, replicas: u16, calls: &[&str]) -> Desired
         context: None,
         folder: PathBuf::from("/p/services").join(name.as_str()),
         build: Build::Image { reference: "x:1".into() },
+        shared: BTreeSet::new(),
         process: None,
         run: Run {
             port: Port::try_from(8080).unwrap(),
@@ -50,6 +51,7 @@ pub fn service(name: &str, hash: &str, replicas: u16, calls: &[&str]) -> Desired
         traffic: TrafficPolicy::default(),
         calls: calls.iter().map(|c| c.parse().unwrap()).collect(),
         database: Database::None,
+        env_files: Vec::new(),
         configuration: BTreeMap::new(),
     };
     DesiredService {

@@ -5,20 +5,20 @@ use proptest::prelude::*;
 
 use super::{Affected, Layout, affected};
 use crate::model::name::ServiceName;
-use crate::watch::tests::fixtures::{platform, service};
+use crate::watch::tests::fixtures::{given, platform, service, sharing};
 
 /// `order` has another service's folder in its own, `mail` lives where no pattern leads.
 fn layout() -> Layout {
     let root = Path::new("/store");
     let services = [
-        service("order", &root.join("services/order")),
+        sharing(service("order", &root.join("services/order")), &root.join("proto")),
         service("stock", &root.join("services/order/stock")),
-        service("mail", &root.join("extra/mail")),
+        sharing(service("mail", &root.join("extra/mail")), &root.join("proto")),
     ];
-    let named = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<ServiceName>>();
-    Layout::of(&platform(root, &["services/*", "teams/*/parts/api"], services))
-        .with_shared(root.join("proto"), named(&["order", "mail"]))
-        .with_file(root.join("config/common.env"), named(&["mail"]))
+    let [order, stock, mail] = services;
+    let order = given(order, &root.join("services/order/dev.env"));
+    let mail = given(mail, &root.join("config/common.env"));
+    Layout::of(&platform(root, &["services/*", "teams/*/parts/api"], [order, stock, mail]))
 }
 
 fn shown(Affected { services, manifest }: &Affected) -> String {
@@ -37,7 +37,6 @@ fn a_file_concerns_the_services_whose_folders_it_is_in() {
     check("/store/services/order/stock/src/main.rs", "order stock");
     check("/store/extra/mail/a\nb", "mail");
     check("/store/proto/order.proto", "mail order");
-    check("/store/config/common.env", "mail");
 }
 
 #[test]
@@ -71,6 +70,17 @@ fn manifests_and_what_may_become_a_service_concern_the_manifest() {
 }
 
 #[test]
+fn a_file_of_variables_concerns_the_manifest_alone() {
+    check("/store/config/common.env", "+manifest");
+    check("/store/services/order/dev.env", "+manifest");
+    check("/store/extra/mail/dev.env", "mail");
+    let elsewhere = Path::new("/home/me/order.env");
+    let order = given(service("order", Path::new("/store/services/order")), elsewhere);
+    let layout = Layout::of(&platform(Path::new("/store"), &["services/*"], [order]));
+    assert_eq!(shown(&affected([elsewhere], &layout)), "+manifest");
+}
+
+#[test]
 fn a_folder_stands_for_everything_in_it() {
     check("/store/services/order/src", "order");
     check("/store/services/order", "order stock +manifest");
@@ -78,7 +88,7 @@ fn a_folder_stands_for_everything_in_it() {
     check("/store/extra", "mail +manifest");
     check("/store", "mail order stock +manifest");
     check("/", "mail order stock +manifest");
-    check("/store/config", "mail");
+    check("/store/config", "+manifest");
 }
 
 #[test]
@@ -106,7 +116,7 @@ fn what_another_layout_adds_is_known() {
     ));
     assert_eq!(shown(&small.added_to(None)), "order +manifest");
     assert_eq!(shown(&small.added_to(Some(&small))), "");
-    assert_eq!(shown(&layout().added_to(Some(&small))), "mail order stock");
+    assert_eq!(shown(&layout().added_to(Some(&small))), "mail order stock +manifest", "it names files");
     assert_eq!(shown(&small.added_to(Some(&layout()))), "");
     let renamed = Layout::of(&platform(
         Path::new("/store"),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::model::name::{PlatformId, Worktree};
 use crate::model::platform::{
-    AuthSettings, Budget, Build, Database, GatewaySettings, Health, Limits, Platform, Run, ServiceSpec,
+    AuthSettings, Budget, Build, Database, EnvFile, GatewaySettings, Health, Limits, Platform, Run,
+    ServiceSpec,
 };
 use crate::model::quantity::{ByteSize, Cpus, Port};
 use crate::model::traffic::TrafficPolicy;
@@ -42,12 +43,27 @@ pub fn service(name: &str, folder: &Path) -> ServiceSpec {
         context: None,
         folder: folder.to_owned(),
         build: Build::Pack { command: "make".to_owned(), artifact: "app".to_owned() },
+        shared: BTreeSet::new(),
         process: None,
         run: Run { port, replicas: 1, limits, health, stop_grace: Duration::from_secs(1) },
         routes: Vec::new(),
         traffic: TrafficPolicy::default(),
         calls: BTreeSet::new(),
         database: Database::None,
+        env_files: Vec::new(),
         configuration: BTreeMap::new(),
     }
+}
+
+/// Built from this folder, too.
+pub fn sharing(mut service: ServiceSpec, folder: &Path) -> ServiceSpec {
+    service.shared.insert(folder.to_owned());
+    service
+}
+
+/// With variables from this file.
+pub fn given(mut service: ServiceSpec, file: &Path) -> ServiceSpec {
+    let (shown, paths) = (file.to_owned(), [file.to_owned()].into());
+    service.env_files.push(EnvFile { shown, paths, variables: BTreeMap::new() });
+    service
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::fixtures::{platform, service};
+use super::fixtures::{given, platform, service, sharing};
 use super::stage::{Stage, layout, shown};
 use crate::watch::Layout;
 
@@ -73,17 +73,19 @@ async fn other_patterns_lead_to_other_folders() {
 }
 
 #[tokio::test]
-async fn shared_folders_and_single_files_concern_those_who_use_them() {
+async fn shared_folders_concern_those_who_use_them_and_files_of_variables_the_manifest() {
     let stage = Stage::new(&["proto/deep/a.proto", "config/common.env"]).await;
-    let names = || ["order".parse().unwrap()];
-    let layout = layout(&stage.root, &["order", "mail"]);
-    let layout = layout.with_shared(stage.root.join("proto"), names());
-    stage.watch.follow(layout.with_file(stage.root.join("config/common.env"), names()));
-    assert_eq!(shown(&stage.change().await), "order");
-    for path in ["proto/deep/a.proto", "config/common.env", "proto/new/b.proto"] {
+    let [order, mail] = ["order", "mail"].map(|name| service(name, &stage.root.join("services").join(name)));
+    let order = sharing(order, &stage.root.join("proto"));
+    let order = given(order, &stage.root.join("config/common.env"));
+    let order = given(order, &stage.order("dev.env"));
+    stage.watch.follow(Layout::of(&platform(&stage.root, &["services/*"], [order, mail])));
+    assert_eq!(shown(&stage.change().await), "order +manifest");
+    for path in ["proto/deep/a.proto", "proto/new/b.proto", "config/common.env", "services/order/dev.env"] {
         stage.check_watched(&stage.root.join(path)).await;
         stage.write(path, "x");
-        assert_eq!(shown(&stage.change_at(&stage.root.join(path)).await), "order", "{path}");
+        let expected = if path.starts_with("proto") { "order" } else { "+manifest" };
+        assert_eq!(shown(&stage.change_at(&stage.root.join(path)).await), expected, "{path}");
     }
     stage.write("config/other.env", "x");
     stage.write("proto/node_modules/a.js", "x");
