@@ -12,6 +12,7 @@ use futures_util::stream::BoxStream;
 
 use super::bus::Bus;
 use super::folder::StateFolder;
+use super::history::Recorder;
 use super::keeping::Keeping;
 use super::traffic::Traffic;
 use crate::model::deployment::Outcome;
@@ -20,16 +21,30 @@ use crate::model::platform::Budget;
 use crate::runtime::Runtime;
 
 /// Collects for as long as the platform is this process's, by the budget of its manifest as it is then.
-pub fn start(folder: &StateFolder, bus: &Bus, runtime: &Arc<dyn Runtime>, traffic: &Arc<Traffic>) {
+pub fn start(
+    folder: &StateFolder,
+    bus: &Bus,
+    runtime: &Arc<dyn Runtime>,
+    traffic: &Arc<Traffic>,
+    recorder: Recorder,
+) {
     let platform = traffic.platform();
     let keeping = Keeping::new(&platform.id, &platform.root, folder, vec![Arc::clone(runtime)]);
     let (events, keeping, traffic) = (bus.events(true), Arc::new(keeping), Arc::clone(traffic));
-    let collect = move || collect(Arc::clone(&keeping), traffic.platform().budget).boxed();
+    let collect = move || {
+        let (keeping, recorder, budget) = (Arc::clone(&keeping), recorder.clone(), traffic.platform().budget);
+        async move {
+            // What has just become live is worth most, and the history has to say so.
+            recorder.flush().await;
+            collect(&keeping, &budget).await;
+        }
+        .boxed()
+    };
     tokio::spawn(run(events, collect));
 }
 
-async fn collect(keeping: Arc<Keeping>, budget: Budget) {
-    match keeping.collect(&budget).await {
+async fn collect(keeping: &Keeping, budget: &Budget) {
+    match keeping.collect(budget).await {
         Ok(collected) => {
             let bytes: u64 = collected.iter().map(|one| one.bytes).sum();
             tracing::debug!(builds = collected.len(), bytes, "collected what is beyond the budget");

@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct HistoryError(#[from] StoreError);
 
 /// The handle to the task that writes. It ends with the bus.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Recorder {
     asks: mpsc::Sender<oneshot::Sender<()>>,
 }

@@ -172,7 +172,7 @@ impl Running {
         }
         // Not before the platform is its own: its predecessor writes the same history until then.
         let recorder = Recorder::start(folder, &control.bus, control.traffic.catalog());
-        collector::start(folder, &control.bus, &runtime, &control.traffic);
+        collector::start(folder, &control.bus, &runtime, &control.traffic, recorder.clone());
         let public = doors.public.listeners(certificates.as_deref());
         let ended = ending.clone();
         tasks.spawn(async move {
