@@ -48,11 +48,9 @@ impl Wanted<'_> {
         if !self.platform.services.contains_key(service) {
             return Some("belongs to no service".to_owned());
         }
-        let version = self.versions.get(service)?;
+        self.versions.get(service)?;
         match seen.state {
-            InstanceState::Running { .. } if seen.hash != *version => {
-                Some("is of another version than the wanted one".to_owned())
-            }
+            // One of another version that does take some waits for its successor.
             InstanceState::Running { .. } if !takes_requests(&seen.name, catalog) => {
                 Some("runs and takes no requests".to_owned())
             }

@@ -137,6 +137,37 @@ async fn a_version_that_crashes_at_its_start_leaves_the_old_one_serving() {
     .await;
 }
 
+#[tokio::test]
+async fn a_version_that_stops_soon_after_it_got_ready_gives_way_to_the_old_one() {
+    on_docker(&[Service::new("order")], gives_way).await;
+}
+
+#[tokio::test]
+async fn a_local_process_that_stops_soon_after_it_got_ready_gives_way_to_the_old_one() {
+    as_processes(&[Service::new("order")], gives_way).await;
+}
+
+async fn gives_way(stage: &Stage) {
+    let gateway = stage.up().await;
+    Service::new("order")
+        .with("EXIT_CODE", "3")
+        .with("EXIT_AFTER_MS", "1700")
+        .with("LOG_LINES", "2")
+        .write(stage.folder());
+    let done = stage.try_up().await;
+    assert_eq!(done.code, 5, "{}", done.stderr);
+    let said = "order.v2.1 exited with code 3 within 2s of its first request";
+    assert!(done.stderr.contains(said) && done.stderr.contains("line 2"), "{}", done.stderr);
+    assert!(done.stderr.contains("v1 serves until"), "{}", done.stderr);
+    let visitor = Visitor::of(gateway, "/order/");
+    assert_eq!(stage.get("/order/env/SERVICE_GENERATION").await, "1");
+    let order = stage.service("order").await;
+    assert_eq!((&order["state"], &order["failures"]), (&"ready".into(), &1.into()), "{order}");
+    assert_eq!(order["instances"].as_array().unwrap().len(), 1, "{order}");
+    assert_eq!(history(stage).await, ["v2 failed", "v1 live"]);
+    assert_eq!(visitor.leave().await, Vec::<String>::new());
+}
+
 /// The bad version is tried again with growing pauses, so it is seen to be gone between two tries.
 async fn the_old_one_alone_is_left(stage: &Stage) {
     let old = format!("{}-order-v1-1", stage.id().await);

@@ -55,18 +55,44 @@ async fn a_container_that_was_killed_is_started_again() {
 }
 
 #[tokio::test]
-async fn a_container_that_somebody_renamed_goes_on_serving_and_goes_with_the_rest() {
+async fn a_container_that_somebody_renamed_is_replaced_without_a_gap() {
     on_docker(&pair(), async |stage| {
         stage.up().await;
         let container = container_of(stage, "order").await;
         let name = format!("{container}-renamed");
         let options = RenameContainerOptionsBuilder::default().name(&name).build();
         witness::engine_of(stage).rename_container(&container, options).await.unwrap();
-        stage.up().await;
-        assert_eq!(stage.get("/order/env/SERVICE_NAME").await, "order");
-        assert_eq!(witness::container_names(stage).await.len(), 2);
+        eventually(DEADLINE, "another container has its place", async || {
+            assert_eq!(stage.get("/order/env/SERVICE_NAME").await, "order");
+            let names = witness::container_names(stage).await;
+            (names.len() == 2 && !names.contains(&name)).then_some(())
+        })
+        .await;
+        let told = stage.msctl(&["events", "--service", "order"]).await.stdout;
+        assert!(told.contains("order.v1.1 renamed"), "{told}");
+        assert_eq!(stage.service("order").await["failures"], 0);
         stage.down().await;
         assert_eq!(witness::everything(stage).await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_container_that_somebody_paused_is_replaced() {
+    on_docker(&pair(), async |stage| {
+        stage.up().await;
+        let before = stage.service("order").await["instances"][0]["handle"].clone();
+        let container = container_of(stage, "order").await;
+        witness::engine_of(stage).pause_container(&container).await.unwrap();
+        stage
+            .until("order", "another container serves alone", |order| {
+                let instances = order["instances"].as_array().unwrap();
+                order["state"] == "ready" && instances.len() == 1 && instances[0]["handle"] != before
+            })
+            .await;
+        assert_eq!(stage.get("/order/env/SERVICE_NAME").await, "order");
+        let told = stage.msctl(&["events", "--service", "order"]).await.stdout;
+        assert!(told.contains("order.v1.1        paused; again in 1"), "{told}");
     })
     .await;
 }

@@ -15,6 +15,7 @@ use crate::model::event::{EventKind, Failure};
 use crate::model::instance::{InstanceName, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
+use crate::model::platform::{Platform, ServiceSpec};
 
 /// How often it is planned again for what differs and stays so.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -98,7 +99,7 @@ impl State {
     fn differences(&self, observed: &Observed, catalog: &Catalog) -> BTreeSet<Drift> {
         let Some(platform) = self.platform.as_deref() else { return BTreeSet::new() };
         let failed = self.failures.iter().filter(|(_, trouble)| trouble.has_failed());
-        let mut apart = self.busy();
+        let mut apart = with_callers(platform, self.busy());
         apart.extend(self.held());
         apart.extend(failed.map(|(service, _)| service.clone()));
         Wanted { platform, scale: &self.scale, versions: &self.versions, apart }.differs(observed, catalog)
@@ -150,5 +151,20 @@ impl State {
         }
         let failure = Failure { message: format!("{instance} {how}"), ..Failure::default() };
         self.count_failure(service, failure, version, now)
+    }
+}
+
+/// These and all that call them, which may have to wait for them.
+fn with_callers(platform: &Platform, mut services: BTreeSet<ServiceName>) -> BTreeSet<ServiceName> {
+    loop {
+        let waits = |service: &&ServiceSpec| {
+            !services.contains(&service.name) && service.calls.iter().any(|callee| services.contains(callee))
+        };
+        let callers: Vec<ServiceName> =
+            platform.services.values().filter(waits).map(|service| service.name.clone()).collect();
+        if callers.is_empty() {
+            return services;
+        }
+        services.extend(callers);
     }
 }

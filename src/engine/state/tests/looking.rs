@@ -143,3 +143,12 @@ fn a_process_that_stood_still_for_a_minute_plans_once() {
     assert_eq!(desk.planned(&[]), [Effect::Settled]);
     assert_eq!(beside(&mut Desk::new(), &[]), []);
 }
+
+#[test]
+fn who_may_have_to_wait_for_somebody_at_work_is_no_drift() {
+    let mut desk = Desk::new();
+    let _ = desk.step(Input::Changed(names(&[])));
+    let _ = desk.planned(&["a"]);
+    let there = ["a.v1.1", "d.v1.1"];
+    assert_eq!(desk.look(&there, &there), [], "b calls a, and c calls b");
+}
