@@ -16,6 +16,7 @@ use crate::ui::printer::{Printer, Style};
 use crate::ui::progress::{BuildOutput, Progress};
 use crate::ui::text::duration;
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -159,13 +159,14 @@ impl PlatformControl {
     pub(super) async fn reread(&self) -> Result<(), Stopping> {
         let _turn = self.turn.lock().await;
         match self.reload().await {
-            Ok(platform) if *platform == *self.traffic.platform() => Ok(self.accept()),
+            Ok(platform) if *platform == *self.traffic.platform() => self.accept(),
             Ok(platform) => {
                 self.follow(&platform);
-                self.engine.edited(platform).await
+                self.engine.edited(platform).await?;
             }
-            Err(refusal) => Ok(self.refuse(refusal)),
+            Err(refusal) => self.refuse(&refusal),
         }
+        Ok(())
     }
 
     /// Goes by another manifest from now on, in everything but what runs.
@@ -186,9 +187,9 @@ impl PlatformControl {
         }
     }
 
-    fn refuse(&self, refusal: Refusal) {
-        let Refusal { message, hint } = refusal.clone();
-        if self.refused().replace(refusal.clone()).as_ref() != Some(&refusal) {
+    fn refuse(&self, refusal: &Refusal) {
+        if self.refused().replace(refusal.clone()).as_ref() != Some(refusal) {
+            let Refusal { message, hint } = refusal.clone();
             self.bus.announce(EventKind::ManifestRefused { message, hint });
         }
     }

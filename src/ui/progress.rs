@@ -65,7 +65,9 @@ impl<'a> Progress<'a> {
                 self.note(Style::Bad, &format!("{instance} {state}{next}"));
             }
             EventKind::DeploymentEnded { outcome: Outcome::Live, .. } => {
-                deployments.iter().for_each(|deployment| self.deployed(deployment));
+                for deployment in &deployments {
+                    self.deployed(deployment);
+                }
             }
             EventKind::DeploymentBegun(beginning) => self.deployment_begun(beginning),
             EventKind::Noticed { message, hint, .. } => self.notice(Style::Plain, message, hint.as_deref()),

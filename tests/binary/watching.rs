@@ -101,7 +101,7 @@ fn until_event(shop: &TestPlatform, name: &str) -> Value {
 
 fn builds(shop: &TestPlatform) -> usize {
     let log = shop.root().join(".msctl/cache/builds");
-    fs::read_to_string(log).map(|text| text.lines().count()).unwrap_or(0)
+    fs::read_to_string(log).map_or(0, |text| text.lines().count())
 }
 
 #[test]

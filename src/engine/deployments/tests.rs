@@ -46,7 +46,7 @@ impl Desk {
     }
 
     fn save(&mut self, paths: &[&str], ago: u64) {
-        let at = |ago| self.moment.1 - Duration::from_millis(ago);
+        let at = |ago| self.moment.1.checked_sub(Duration::from_millis(ago)).unwrap();
         let paths = paths.iter().map(|path| service("order", &[]).folder.join(path)).collect();
         let save = Save { paths, has_more: false, detected: at(ago), settled: at(ago - 30) };
         self.deployments.saved(name_of("order"), save);
@@ -84,7 +84,7 @@ fn a_save_is_the_cause_and_gives_the_first_times() {
     let begun = desk.begin(&wanted("d", false), vec![start(2, replaces())]).unwrap();
     assert_eq!((begun.service.as_str(), begun.generation), ("order", 2));
     assert_eq!(begun.cause.to_string(), "src/a.rs and 1 more");
-    assert_eq!(begun.began, SystemTime::UNIX_EPOCH + START - Duration::from_millis(100));
+    assert_eq!(begun.began, SystemTime::UNIX_EPOCH + Duration::from_millis(999_900));
     assert_eq!(begun.timings.at(Stage::Debounced), Some(Duration::from_millis(30)));
     assert_eq!(begun.recipe.program, Some(RecordedProgram::Image { reference: "order:d".into() }));
     let again = desk.begin(&wanted("e", false), vec![start(3, replaces())]).unwrap();
