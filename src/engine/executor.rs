@@ -34,6 +34,9 @@ mod watch;
 /// How many lines of a failed instance's output are shown; the whole of it is kept in a file.
 const EXCERPT_LINES: usize = 20;
 
+/// The exit code of whoever ends by SIGKILL.
+const KILLED: i32 = 137;
+
 /// How many lines of a failed instance's output are kept in the file.
 const KEPT_LINES: usize = 10_000;
 
@@ -386,6 +389,11 @@ pub(super) fn how_it_ended(state: Option<InstanceState>, service: Option<&Servic
         (None, _) => "was removed".to_owned(),
         (Some(InstanceState::Exited { out_of_memory: true, .. }), Some(service)) => {
             format!("ran out of memory (its limit is {})", service.run.limits.memory)
+        }
+        // An engine that was busy misses why: it says the same of what somebody has killed.
+        (Some(InstanceState::Exited { code: Some(KILLED), .. }), Some(service)) => {
+            let limit = service.run.limits.memory;
+            format!("was killed, by somebody or for the memory that it took (its limit is {limit})")
         }
         (Some(state), _) => state.to_string(),
     }

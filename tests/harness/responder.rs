@@ -37,7 +37,8 @@ fn is_newer(product: &Path, source: &Path) -> bool {
 /// Compiles under a name of our own first: another test process may be doing the same.
 fn compile(source: &Path, folder: &Path, program: &Path) {
     std::fs::create_dir_all(folder).expect("the target folder can be written");
-    let unfinished = program.with_extension(std::process::id().to_string());
+    // What the compiler puts beside it is named by it, up to a dot.
+    let unfinished = PathBuf::from(format!("{}-{}", program.display(), std::process::id()));
     let compiler = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let status = Command::new(compiler)
         .args(["--edition", "2024", "-O", "-C", "strip=symbols", "-C", "target-feature=+crt-static"])
