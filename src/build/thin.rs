@@ -1,7 +1,7 @@
 //! Images of Dockerfiles without building them anew: the base, which rarely changes, is built by the
 //! engine and kept; over it go the copied files, as layers made here.
 //!
-//! Which Dockerfiles this is good for says [`split`](super::dockerfile::split), which copies
+//! Which Dockerfiles this is good for says [`split`], which copies
 //! [`layer::plan`]. Whatever remains in doubt is built by the engine as a whole: the outcome is the
 //! same, only later.
 

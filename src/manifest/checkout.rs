@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::name::CheckoutName;
 
-/// Says where a worktree's own files are: "gitdir: <path>" (gitrepository-layout(5)).
+/// Says where a worktree's own files are: `gitdir: <path>` (gitrepository-layout(5)).
 const POINTER: &str = "gitdir:";
 /// A pointer is one path.
 const LONGEST_POINTER: u64 = 8 * 1024;
