@@ -18,8 +18,8 @@ from measure import median, percentile, table
 # What is saved: a file of the template's, and what stands in it in place of `EDIT` to make it another
 # program each time. A comment would not do for what is compiled: it makes the same program.
 EDITS = {
-    "rust-axum": ("src/main.rs", '\n#[used]\nstatic EDIT: &str = "EDIT";\n'),
-    "python-fastapi": ("app/__main__.py", '\nEDIT = "EDIT"\n'),
+    "rust-axum": ("src/main.rs", '\n#[used]\nstatic SAVED: &str = "EDIT";\n'),
+    "python-fastapi": ("app/__main__.py", '\nSAVED = "EDIT"\n'),
     "node-fastify": ("src/main.ts", '\nexport const edit = "EDIT";\n'),
 }
 # How long one deployment may take.
@@ -56,6 +56,8 @@ class Herald:
         while True:
             event = self.events.get(timeout=max(0.1, deadline - time.monotonic()))
             seen.append(event)
+            if event["event"] == "step-failed":
+                sys.exit(f"the edit was not served: {json.dumps(event)}")
             if event["event"] == "deployment-ended" and event["service"] == service:
                 if event["outcome"]["kind"] != "live":
                     sys.exit(f"the edit was not served: {json.dumps(event)}")
