@@ -9,8 +9,10 @@ use crate::model::platform::Health;
 use crate::model::traffic::UpstreamProtocol;
 use crate::probe;
 
-/// The first pause between probes; each next one is half as long again, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// A pause between probes is this part of the time waited so far: that a service is ready is noticed late
+/// by no more than that.
+const PART: u32 = 16;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The deadline passed; holds what the last probe met with.
@@ -26,8 +28,8 @@ pub struct NotReady {
 /// # Errors
 /// [`NotReady`] with the outcome of the last probe.
 pub async fn await_ready(address: SocketAddr, health: &Health) -> Result<(), NotReady> {
-    let deadline = Instant::now() + health.start_period;
-    let mut pause = FIRST_PAUSE;
+    let begun = Instant::now();
+    let deadline = begun + health.start_period;
     loop {
         let last = match probe(address, health).await {
             Ok(()) => return Ok(()),
@@ -37,9 +39,9 @@ pub async fn await_ready(address: SocketAddr, health: &Health) -> Result<(), Not
         if now >= deadline {
             return Err(NotReady { waited: health.start_period, last });
         }
+        let pause = ((now - begun) / PART).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         // The last probe is at the deadline itself: a service has all of its time.
         sleep_until(deadline.min(now + pause)).await;
-        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
     }
 }
 
