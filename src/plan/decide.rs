@@ -220,8 +220,7 @@ impl<'a> Planner<'a> {
         match self.endpoint_state(instance) {
             Some(EndpointState::Ready) => self.plan_withdrawal(instance, after, cause, drain),
             Some(EndpointState::Draining) => {
-                let action = Action::Drain { instance: instance.clone(), limit: drain };
-                let drained = self.push(&[], &instance.service, action, Cause::Withdrawn);
+                let drained = self.plan_drain(instance, &[], drain);
                 ([after, &[drained]].concat(), Cause::Drained)
             }
             Some(EndpointState::Starting) | None => (after.to_vec(), cause.clone()),
@@ -235,10 +234,14 @@ impl<'a> Planner<'a> {
         cause: &Cause,
         drain: Duration,
     ) -> (Vec<StepId>, Cause) {
-        let service = &instance.service;
-        let withdrawn = self.push(after, service, Action::Withdraw(instance.clone()), cause.clone());
-        let action = Action::Drain { instance: instance.clone(), limit: drain };
-        (vec![self.push(&[withdrawn], service, action, Cause::Withdrawn)], Cause::Drained)
+        let action = Action::Withdraw(instance.clone());
+        let withdrawn = self.push(after, &instance.service, action, cause.clone());
+        (vec![self.plan_drain(instance, &[withdrawn], drain)], Cause::Drained)
+    }
+
+    fn plan_drain(&mut self, instance: &InstanceName, after: &[StepId], limit: Duration) -> StepId {
+        let action = Action::Drain { instance: instance.clone(), limit };
+        self.push(after, &instance.service, action, Cause::Withdrawn)
     }
 
     fn plan_departure(&mut self, instance: &InstanceName, after: &[StepId], cause: &Cause, leaving: Leaving) {
