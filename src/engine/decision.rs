@@ -123,8 +123,11 @@ impl Order {
 
     /// Looks and decides, without doing anything.
     async fn plan(&mut self, executor: &Executor, builder: &Builder) -> Result<(Plan, Wish), Failure> {
+        let begun = Instant::now();
         let mut wish = desire(&self.platform, &self.wished, builder, executor.wiring.as_ref()).await;
+        let wished = Instant::now();
         let observed = executor.observer.refresh().await?;
+        let seen = Instant::now();
         let catalog = executor.traffic.catalog();
         let failed = wish.failed.keys().cloned().collect();
         for (service, culprit) in held_back(&wish.desired, &observed, &catalog, &self.policy, &failed) {
@@ -132,11 +135,15 @@ impl Order {
             wish.failed.insert(service, Failure { is_lasting: true, ..not_started(&culprit) });
         }
         self.policy.held.extend(wish.failed.keys().cloned());
-        for seen in &observed.instances {
-            let last =
-                self.policy.last_generation.entry(seen.name.service.clone()).or_insert(seen.name.generation);
-            *last = (*last).max(seen.name.generation);
+        for instance in &observed.instances {
+            let generation = instance.name.generation;
+            let last = self.policy.last_generation.entry(instance.name.service.clone()).or_insert(generation);
+            *last = (*last).max(generation);
         }
-        Ok((plan(&wish.desired, &observed, &catalog, &self.policy), wish))
+        let plan = plan(&wish.desired, &observed, &catalog, &self.policy);
+        let [read, look, plan_took] =
+            [wished - begun, seen - wished, seen.elapsed()].map(|part| part.as_micros());
+        tracing::debug!(steps = plan.steps.len(), read, look, plan = plan_took, "decided, in microseconds");
+        Ok((plan, wish))
     }
 }

@@ -45,9 +45,20 @@ def ours(platform_name):
     return {"network": network, "containers": containers}
 
 
+def order(**fields):
+    """The body of a request."""
+    return json.dumps(fields)
+
+
 def load(tag, program):
     """Loads an image with nothing in it but `program`, as /program."""
-    layer = _tar({"program": (0o755, open(program, "rb").read())})
+    with open(program, "rb") as file:
+        load_bytes(tag, file.read())
+
+
+def load_bytes(tag, program):
+    """The same, where the program's bytes are at hand."""
+    layer = tar({"program": (0o755, program)})
     digest = hashlib.sha256(layer).hexdigest()
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
     config = json.dumps({
@@ -59,7 +70,7 @@ def load(tag, program):
     name = hashlib.sha256(config).hexdigest() + ".json"
     manifest = [{"Config": name, "RepoTags": [tag], "Layers": ["layer.tar"]}]
     files = {name: config, "layer.tar": layer, "manifest.json": json.dumps(manifest).encode()}
-    archive = _tar({path: (0o644, content) for path, content in files.items()})
+    archive = tar({path: (0o644, content) for path, content in files.items()})
     ask("POST", "/images/load", archive, "application/x-tar")
 
 
@@ -72,7 +83,8 @@ def description():
     return f"{said['Version']} (API {said['ApiVersion']})"
 
 
-def _tar(files):
+def tar(files):
+    """An archive of files: each path with its mode and its bytes."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for path, (mode, content) in files.items():

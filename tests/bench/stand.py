@@ -32,8 +32,11 @@ def cargo(*arguments):
 
 def compile_responder(folder):
     """The service that the tests run, as a static program."""
-    program = folder / "responder"
-    source = ROOT / "tests/fixtures/responder/main.rs"
+    return compile_program(ROOT / "tests/fixtures/responder/main.rs", folder / "responder")
+
+
+def compile_program(source, program):
+    """A static program of one file and the standard library."""
     flags = ["-O", "-Cstrip=symbols", "-Ctarget-feature=+crt-static", "--edition=2024"]
     triple = f"{os.uname().machine}-unknown-linux-gnu"
     subprocess.run(["rustc", *flags, f"--target={triple}", "-o", program, source], check=True)
@@ -79,8 +82,7 @@ class Stand:
         return self.msctl("down")
 
     def status(self):
-        self.msctl("ps", "--format", "json")
-        return json.loads(self.output.read_text())
+        return status_of(self.msctl, self.output)
 
     def bare(self):
         """The same containers by the bare client; its figures. The platform has to be down."""
@@ -93,6 +95,12 @@ class Stand:
         order = engine.ours(self.name) | {"port": 8080, "health": "/health/ready"}
         write(self.folder / "order.json", json.dumps(order))
         return len(order["containers"])
+
+
+def status_of(msctl, output):
+    """What `msctl ps` says of the platform; `msctl` runs it and writes what it prints to `output`."""
+    msctl("ps", "--format", "json")
+    return json.loads(output.read_text())
 
 
 def write(path, text):
