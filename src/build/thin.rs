@@ -102,7 +102,9 @@ impl Thin<'_> {
                 }
                 Planned::Ask(_) => return Ok(None),
                 Planned::Doubtful(reason) => {
-                    tracing::debug!(service = %self.service.name, reason, "the engine builds all of the image");
+                    (self.output)(&format!(
+                        "the engine builds all of the image, and not only what differs: {reason}"
+                    ));
                     return Ok(None);
                 }
             }

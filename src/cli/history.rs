@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::command::{CommandError, FormatArgs};
-use crate::model::deployment::{Deployment, Outcome, SCHEMA};
+use crate::model::deployment::{Deployment, Outcome, SCHEMA, Stage};
 use crate::model::exit::ExitCode;
 use crate::ops::{Context, history};
 use crate::ui::printer::{Format, Printer};
@@ -86,7 +86,7 @@ fn rows(deployments: &[Deployment], now: SystemTime) -> Vec<Vec<String>> {
 fn row(one: &Deployment, now: SystemTime) -> Vec<String> {
     vec![
         cut(&one.service, LONGEST_NAME),
-        format!("v{}", one.generation),
+        version(one),
         age(one.began, now),
         one.cause.to_string(),
         one.took().map_or_else(|| "-".to_owned(), duration),
@@ -97,6 +97,12 @@ fn row(one: &Deployment, now: SystemTime) -> Vec<String> {
             outcome => outcome.to_string(),
         },
     ]
+}
+
+/// What never started has no version: the next one that does gets the number.
+fn version(one: &Deployment) -> String {
+    let has_run = one.timings.at(Stage::Started).is_some() || one.was_live();
+    if has_run || one.is_open() { format!("v{}", one.generation) } else { "-".to_owned() }
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ Examples:
   msctl rollback order --to 3    what v3 ran (msctl history order)
   msctl redeploy order           and forth again, by the sources as they are
 
-A service that was rolled back stays so until something of its sources is saved, or until
-msctl redeploy or msctl up asks for them.")]
+A service that was rolled back stays so until something of its sources is saved, or
+until msctl redeploy or msctl up asks for them.")]
 pub struct RollbackArgs {
     /// The service
     service: String,

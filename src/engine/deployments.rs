@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::deployment::{Beginning, Cause, Outcome, Recipe, RecordedProgram, Stage};
 use crate::model::desired::{Desired, DesiredService};
-use crate::model::event::EventKind;
+use crate::model::event::{EventKind, StepKind};
 use crate::model::instance::{BuildDigest, Generation};
 use crate::model::name::ServiceName;
 use crate::model::platform::{Platform, ServiceSpec};
-use crate::plan::{self, Action, Plan};
+use crate::plan::{self, Action, Plan, Step};
 
 /// How many of the files that were saved are named.
 const NAMED: usize = 3;
@@ -51,10 +51,10 @@ pub struct Deployments {
     under_way: BTreeMap<ServiceName, UnderWay>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct UnderWay {
     digest: BuildDigest,
-    told: Beginning,
+    generation: u32,
 }
 
 impl Deployments {
@@ -76,39 +76,45 @@ impl Deployments {
         }
     }
 
-    /// What a plan decides, whether it is begun now or not: builds that nothing came of are over.
+    /// What a plan decides, whether it is begun now or not: builds that nothing came of are over, and what
+    /// was saved and came to nothing is no cause of what comes later.
     pub fn decided(&mut self, plan: &Plan, at_work: &BTreeSet<ServiceName>) -> Vec<EventKind> {
-        let planned: BTreeSet<&ServiceName> = plan.services().into_iter().collect();
-        let is_idle = |service: &ServiceName| !planned.contains(service) && !at_work.contains(service);
+        let brings_in = |step: &&Step| step.action.kind() <= StepKind::Admit;
+        let coming: BTreeSet<&ServiceName> =
+            plan.steps.iter().filter(brings_in).map(|step| &step.service).collect();
+        let is_idle = |service: &ServiceName| !coming.contains(service) && !at_work.contains(service);
         let over: Vec<ServiceName> = self.under_way.keys().filter(|name| is_idle(name)).cloned().collect();
         self.saves.retain(|service, _| !is_idle(service));
         let ended = over.iter().filter_map(|service| {
             let ended = self.under_way.remove(service)?;
             Some(EventKind::DeploymentEnded {
                 service: service.to_string(),
-                generation: ended.told.generation,
+                generation: ended.generation,
                 outcome: Outcome::Unchanged,
             })
         });
         ended.collect()
     }
 
-    /// The deployments that begin with a part of `whole`, the plan that it is from. Those that have begun
-    /// with their build are told again once it is known what they are made of.
+    /// The deployments that begin with a part of `whole`, the plan that it is from. Of those that have begun
+    /// with their build, it is known now what they are made of.
     pub fn begin(&mut self, part: &Plan, whole: &Plan, around: &Circumstances<'_>) -> Vec<EventKind> {
         let services: Vec<ServiceName> = part.services().into_iter().cloned().collect();
         let begun = services.into_iter().filter_map(|service| {
             let (generation, why) = arrival(whole, &service)?;
             let wanted = around.desired.services.get(&service)?;
-            let known = self.under_way.remove(&service).filter(|known| {
-                known.digest == wanted.digest && known.told.generation == generation.number()
-            });
-            let told = match known {
-                Some(known) => Beginning { recipe: recipe(wanted), ..known.told },
-                None => self.beginning(wanted, generation, why, around),
-            };
-            self.under_way.insert(service, UnderWay { digest: wanted.digest.clone(), told: told.clone() });
-            Some(EventKind::DeploymentBegun(Box::new(told)))
+            let known = UnderWay { digest: wanted.digest.clone(), generation: generation.number() };
+            let before = self.under_way.insert(service, known.clone());
+            Some(if before.is_some_and(|before| before == known) {
+                let UnderWay { generation, .. } = known;
+                EventKind::DeploymentMade {
+                    service: wanted.spec.name.to_string(),
+                    generation,
+                    recipe: recipe(wanted),
+                }
+            } else {
+                EventKind::DeploymentBegun(Box::new(self.beginning(wanted, generation, why, around)))
+            })
         });
         begun.collect()
     }

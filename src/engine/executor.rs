@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::watch::Watched;
 use super::arrivals::Arrivals;
+use super::decision::msctl_failed;
 use super::desire;
 use super::handle::EngineParts;
 use super::observer::{Observer, find};
@@ -27,7 +28,7 @@ use crate::model::observed::InstanceState;
 use crate::model::outcome::Outcome;
 use crate::model::platform::{Platform, ServiceSpec};
 use crate::plan::{Action, Plan, Step, StepId};
-use crate::runtime::{LogQuery, Runtime};
+use crate::runtime::{LogQuery, Runtime, RuntimeError, StopOutcome};
 
 mod watch;
 
@@ -39,6 +40,9 @@ const KILLED: i32 = 137;
 
 /// How many lines of a failed instance's output are kept in the file.
 const KEPT_LINES: usize = 10_000;
+
+/// How many of those files are kept.
+const KEPT_FILES: usize = 50;
 
 pub struct Executor {
     pub runtime: Arc<dyn Runtime>,
@@ -333,7 +337,8 @@ impl Executor {
         let path = self.failure_logs.join(format!("{instance}.log"));
         let kept = async {
             tokio::fs::create_dir_all(&self.failure_logs).await?;
-            tokio::fs::write(&path, lines.join("\n") + "\n").await
+            tokio::fs::write(&path, lines.join("\n") + "\n").await?;
+            remove_oldest(&self.failure_logs, KEPT_FILES).await
         };
         match kept.await {
             Ok(()) => failure.log = Some(path.display().to_string()),
@@ -344,11 +349,20 @@ impl Executor {
         failure
     }
 
+    /// Goes on to its end when nobody waits for it any more: an instance that ignores its signal would be
+    /// there for ever otherwise, told again and again by one plan after the other.
     async fn remove(&self, instance: &InstanceName, grace: Duration) -> Result<(), Failure> {
-        self.runtime.stop(instance, grace).await?;
-        self.runtime.remove(instance).await?;
-        self.traffic.forget(instance);
-        Ok(())
+        let (runtime, traffic) = (Arc::clone(&self.runtime), Arc::clone(&self.traffic));
+        let (announcer, instance) = (Arc::clone(&self.announcer), instance.clone());
+        let removal = tokio::spawn(async move {
+            if runtime.stop(&instance, grace).await? == StopOutcome::Killed {
+                announcer.announce(killed(&instance, grace));
+            }
+            runtime.remove(&instance).await?;
+            traffic.forget(&instance);
+            Ok::<(), RuntimeError>(())
+        });
+        Ok(removal.await.map_err(|error| msctl_failed(&error))??)
     }
 }
 
@@ -361,6 +375,20 @@ pub(super) fn not_started(culprit: &ServiceName) -> Failure {
     }
 }
 
+/// Leaves the latest `keep` files of a folder.
+async fn remove_oldest(folder: &Path, keep: usize) -> std::io::Result<()> {
+    let mut files = Vec::new();
+    let mut entries = tokio::fs::read_dir(folder).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        files.push((entry.metadata().await?.modified()?, entry.path()));
+    }
+    files.sort();
+    for (_, path) in files.iter().rev().skip(keep) {
+        tokio::fs::remove_file(path).await?;
+    }
+    Ok(())
+}
+
 /// A build that writes into its own sources would be a reason for the next one.
 fn own_writes_noticed(service: String, paths: &BTreeSet<PathBuf>) -> EventKind {
     let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
@@ -371,6 +399,15 @@ fn own_writes_noticed(service: String, paths: &BTreeSet<PathBuf>) -> EventKind {
         ),
         service: Some(service),
         hint: Some("list it in .gitignore".to_owned()),
+    }
+}
+
+fn killed(instance: &InstanceName, grace: Duration) -> EventKind {
+    let grace = humantime::format_duration(grace);
+    EventKind::Noticed {
+        service: Some(instance.service.to_string()),
+        message: format!("{instance} did not end within {grace} of SIGTERM and was killed"),
+        hint: Some("have it handle SIGTERM, or shorten run.stop_grace in service.toml".to_owned()),
     }
 }
 

@@ -16,11 +16,11 @@ use super::input::{Effect, Input, Planned, RunId, Wishes};
 use super::trouble::{Retry, Trouble};
 use crate::model::desired::{Known, Pin};
 use crate::model::event::{EventKind, Failure, StepKind};
-use crate::model::instance::{Generation, SpecHash};
+use crate::model::instance::{BuildDigest, Generation, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
 use crate::model::platform::Platform;
-use crate::plan::Plan;
+use crate::plan::{Action, Plan};
 
 /// An instance that served for this long was sound: its later failure is counted as a first one.
 const SOUND_AFTER: Duration = Duration::from_secs(60);
@@ -71,6 +71,8 @@ enum Look {
 struct Run {
     /// With the version that each of them gets; `None` for one that goes.
     services: BTreeMap<ServiceName, Option<SpecHash>>,
+    /// What those of them are built from that are.
+    builds: BTreeMap<ServiceName, BuildDigest>,
     /// Those of them whose version is not tried, because it failed: others are called back in its place.
     staying: BTreeSet<ServiceName>,
     /// Somebody has asked for something else meanwhile: what fails now says nothing about that.
@@ -81,18 +83,30 @@ struct Run {
 }
 
 impl Run {
-    fn of(plan: &Plan, versions: &BTreeMap<ServiceName, SpecHash>) -> Self {
+    fn of(
+        plan: &Plan,
+        versions: &BTreeMap<ServiceName, SpecHash>,
+        known: &BTreeMap<ServiceName, Known>,
+    ) -> Self {
         let services = plan.services().into_iter();
         let services = services.map(|service| (service.clone(), versions.get(service).cloned()));
-        Self { services: services.collect(), ..Self::default() }
+        let built = plan.steps.iter().filter(|step| step.action == Action::Build).map(|step| &step.service);
+        let builds = built.filter_map(|service| Some((service.clone(), known.get(service)?.digest.clone())));
+        Self { services: services.collect(), builds: builds.collect(), ..Self::default() }
     }
 
     /// Whether another version of one of its services is wanted, as far as that is known.
     fn is_outdated(&self, planned: &Planned) -> bool {
-        let is_other = |(service, version): (&ServiceName, &Option<SpecHash>)| {
-            !planned.failed.contains_key(service) && planned.versions.get(service) != version.as_ref()
+        let is_other = |(service, version): (&ServiceName, &Option<SpecHash>)| match self.builds.get(service)
+        {
+            // What comes of a build has another name once it is there.
+            Some(digest) if !self.is_superseded => {
+                planned.known.get(service).is_none_or(|known| known.digest != *digest)
+            }
+            _ => planned.versions.get(service) != version.as_ref(),
         };
-        self.services.iter().any(is_other)
+        let readable = self.services.iter().filter(|(service, _)| !planned.failed.contains_key(*service));
+        readable.into_iter().any(is_other)
     }
 }
 
@@ -339,9 +353,6 @@ impl State {
                 || self.versions.get(service) == trouble.version.as_ref()
         });
         self.unpin(&known);
-        if self.look != Look::Stale {
-            self.known = known;
-        }
         for (service, failure) in failed {
             if !self.failures.get(&service).is_some_and(Trouble::has_failed) {
                 effects.push(Effect::Announce(EventKind::StepFailed {
@@ -354,7 +365,10 @@ impl State {
             }
         }
         for plan in plan.into_parts() {
-            effects.push(self.begin(plan));
+            effects.push(self.begin(plan, &known));
+        }
+        if self.look != Look::Stale {
+            self.known = known;
         }
         let was_stale = std::mem::replace(&mut self.look, Look::None) == Look::Stale;
         if was_stale {
@@ -372,8 +386,8 @@ impl State {
         });
     }
 
-    fn begin(&mut self, plan: Plan) -> Effect {
-        let mut run = Run::of(&plan, &self.versions);
+    fn begin(&mut self, plan: Plan, known: &BTreeMap<ServiceName, Known>) -> Effect {
+        let mut run = Run::of(&plan, &self.versions, known);
         let tried = self.failures.iter_mut().filter(|(service, _)| run.services.contains_key(*service));
         tried.filter(|(_, trouble)| trouble.is_of_any_version()).for_each(|(_, trouble)| {
             trouble.retry = Retry::UnderWay;

@@ -37,11 +37,15 @@ fn of_service(
         endpoints.into_iter().any(|e| e.instance == instance.name && e.state == EndpointState::Ready)
     };
     let ready = seen.iter().filter(|instance| serves(instance)).count();
+    let newest = |instances: &mut dyn Iterator<Item = &&ObservedInstance>| {
+        instances.map(|instance| instance.name.generation.number()).max()
+    };
+    let serving = newest(&mut seen.iter().filter(|instance| serves(instance)));
     let replicas = Replicas { ready, wanted: usize::from(scale.unwrap_or(service.run.replicas)) };
     ServiceStatus {
         name: service.name.to_string(),
         state: state(replicas, &seen, catalog),
-        generation: seen.iter().map(|instance| instance.name.generation.number()).max(),
+        generation: serving.or_else(|| newest(&mut seen.iter())),
         replicas,
         failures: 0,
         problem: None,

@@ -268,7 +268,7 @@ impl fmt::Display for Outcome {
             Self::Failed { failure } => write!(f, "failed: {}", failure.message),
             Self::Unchanged => f.write_str("nothing new"),
             Self::Superseded { by } => write!(f, "superseded by v{by}"),
-            Self::RolledBack { to } => write!(f, "rolled back to v{to}"),
+            Self::RolledBack { to } => write!(f, "gave way to v{to}"),
             Self::Stopped => f.write_str("stopped"),
         }
     }

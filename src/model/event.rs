@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::deployment::{Beginning, Outcome, Stage};
+use super::deployment::{Beginning, Outcome, Recipe, Stage};
 use super::instance::InstanceName;
 
 /// One thing that happened to a running platform.
@@ -62,6 +62,12 @@ pub enum EventKind {
     /// A new generation of a service is on its way. Said before its first step; where nobody says it, it
     /// follows from the steps.
     DeploymentBegun(Box<Beginning>),
+    /// It is known by now what a deployment is made of, which has begun with its build.
+    DeploymentMade {
+        service: String,
+        generation: u32,
+        recipe: Recipe,
+    },
     /// A stage is over that is no step of its own.
     DeploymentReached {
         service: String,
@@ -203,6 +209,7 @@ impl EventKind {
             | Self::StepFinished { service, .. }
             | Self::StepFailed { service, .. }
             | Self::StepGivenUp { service, .. }
+            | Self::DeploymentMade { service, .. }
             | Self::DeploymentReached { service, .. }
             | Self::DeploymentEnded { service, .. }
             | Self::BuildOutput { service, .. }

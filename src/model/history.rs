@@ -43,6 +43,9 @@ impl History {
         match kind {
             EventKind::Asked { change, services } => self.ask(*change, services),
             EventKind::DeploymentBegun(beginning) => self.begin(beginning),
+            EventKind::DeploymentMade { service, generation, recipe } => {
+                self.on(service, |track| track.made(*generation, recipe))
+            }
             EventKind::DeploymentReached { service, generation, stage } => {
                 self.on(service, |track| track.reach(*generation, *stage, at))
             }

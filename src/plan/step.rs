@@ -105,13 +105,17 @@ impl Plan {
     }
 
     /// Without what comes after a build: what that makes, and so whether anything has to be replaced by it,
-    /// is known only then.
+    /// is known only then. Removals come after it, too: an end may take long, and what is built is not to
+    /// wait for that.
     #[must_use]
     pub fn until_built(self) -> Self {
+        let builds = self.steps.iter().filter(|step| step.action == Action::Build);
+        let built: BTreeSet<ServiceName> = builds.map(|step| step.service.clone()).collect();
         let mut unknown: BTreeSet<StepId> = BTreeSet::new();
         let mut steps = self.steps;
         steps.retain(|step| {
-            let comes_after = step.after.iter().any(|id| unknown.contains(id));
+            let is_removal = matches!(step.action, Action::Remove { .. }) && built.contains(&step.service);
+            let comes_after = is_removal || step.after.iter().any(|id| unknown.contains(id));
             if comes_after || step.action == Action::Build {
                 unknown.insert(step.id);
             }
@@ -156,14 +160,11 @@ impl Action {
         }
     }
 
-    /// Whether it may be given up half way: nothing depends on what it does yet, or another plan can go on
-    /// with it.
+    /// Whether it may be given up half way: nothing depends on what it does yet, another plan can go on
+    /// with it, or, as a removal does, it goes on by itself.
     #[must_use]
     pub fn is_revocable(&self) -> bool {
-        matches!(
-            self,
-            Self::Build | Self::Start(_) | Self::AwaitReady(_) | Self::Watch { .. } | Self::Drain { .. }
-        )
+        !matches!(self, Self::Admit(_) | Self::Recall(_) | Self::Withdraw(_))
     }
 
     /// The instance that the step is about; a build is about none.

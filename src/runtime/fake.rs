@@ -94,6 +94,17 @@ impl Fake {
         };
     }
 
+    /// Whether instances of `service` go on running when they are told to end.
+    pub fn ignore_stops(&self, service: &ServiceName, ignored: bool) {
+        self.world.deaf.send_modify(|deaf| {
+            if ignored {
+                deaf.insert(service.clone());
+            } else {
+                deaf.remove(service);
+            }
+        });
+    }
+
     /// The instance ends by itself.
     pub fn exit(&self, instance: &InstanceName, code: i32) {
         self.world.exit(&self.platform, instance, code);

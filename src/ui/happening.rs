@@ -40,6 +40,9 @@ fn told(kind: &EventKind) -> (&str, String) {
         EventKind::DeploymentBegun(beginning) => {
             (&beginning.service, format!("v{} begun: {}", beginning.generation, beginning.cause))
         }
+        EventKind::DeploymentMade { service, generation, .. } => {
+            (service, format!("v{generation} is known to differ"))
+        }
         EventKind::DeploymentReached { service, generation, stage } => {
             (service, format!("v{generation} {}", format!("{stage:?}").to_lowercase()))
         }

@@ -32,6 +32,8 @@ pub struct Progress<'a> {
     begun: BTreeMap<String, Instant>,
     /// What becomes of deployments while it is watched.
     history: History,
+    /// The latest deployment of each service that was live.
+    deployed: BTreeMap<String, u64>,
 }
 
 impl<'a> Progress<'a> {
@@ -43,6 +45,7 @@ impl<'a> Progress<'a> {
             lines: BTreeMap::new(),
             begun: BTreeMap::new(),
             history: History::default(),
+            deployed: BTreeMap::new(),
         }
     }
 
@@ -65,9 +68,10 @@ impl<'a> Progress<'a> {
                 self.note(Style::Bad, &format!("{instance} {state}{next}"));
             }
             EventKind::DeploymentEnded { outcome: Outcome::Live, .. } => {
-                for deployment in &deployments {
-                    self.deployed(deployment);
-                }
+                deployments.iter().for_each(|deployment| self.deployed(deployment));
+            }
+            EventKind::DeploymentEnded { service, outcome: Outcome::Unchanged, .. } => {
+                self.settle(service, Style::Dim, &format!("{service}: nothing new came of it"));
             }
             EventKind::DeploymentBegun(beginning) => self.deployment_begun(beginning),
             EventKind::Noticed { message, hint, .. } => self.notice(Style::Plain, message, hint.as_deref()),
@@ -85,6 +89,7 @@ impl<'a> Progress<'a> {
             | EventKind::Asked { .. }
             | EventKind::Planned { .. }
             | EventKind::Built { .. }
+            | EventKind::DeploymentMade { .. }
             | EventKind::DeploymentReached { .. }
             | EventKind::DeploymentEnded { .. }
             | EventKind::StepGivenUp { .. }
@@ -95,7 +100,9 @@ impl<'a> Progress<'a> {
     }
 
     fn notice(&self, style: Style, message: &str, hint: Option<&str>) {
-        self.note(style, &escape_control(message));
+        let mut lines = message.lines().map(escape_control);
+        self.note(style, &lines.next().unwrap_or_default());
+        lines.for_each(|line| self.note(Style::Plain, &line));
         if let Some(hint) = hint {
             self.note(Style::Plain, &format!("    hint: {hint}"));
         }
@@ -109,9 +116,11 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Of what takes the place of something, where the time went.
+    /// Of what takes the place of something, where the time went; once, though it may be repaired often.
     fn deployed(&mut self, deployment: &Deployment) {
-        if !matches!(deployment.cause, Cause::FirstStart | Cause::Adopted) {
+        let Deployment { service, number, .. } = deployment;
+        let is_new = self.deployed.insert(service.clone(), *number).is_none_or(|last| last < *number);
+        if is_new && !matches!(deployment.cause, Cause::FirstStart | Cause::Adopted) {
             self.note(Style::Good, &waterfall(deployment));
         }
     }

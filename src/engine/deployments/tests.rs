@@ -63,17 +63,23 @@ impl Desk {
         steps: Vec<Step>,
         change: impl FnOnce(&mut Circumstances<'_>),
     ) -> Option<Beginning> {
+        self.tell(desired, steps, change).map(|event| match event {
+            EventKind::DeploymentBegun(beginning) => *beginning,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn tell(
+        &mut self,
+        desired: &Desired,
+        steps: Vec<Step>,
+        change: impl FnOnce(&mut Circumstances<'_>),
+    ) -> Option<EventKind> {
         let plan = Plan { steps };
         let (failing, pinned) = (BTreeSet::new(), BTreeMap::new());
         let mut around = Circumstances { desired, failing, pinned, now: self.moment };
         change(&mut around);
-        let told = self.deployments.begin(&plan.clone().until_built(), &plan, &around);
-        told.into_iter()
-            .map(|event| match event {
-                EventKind::DeploymentBegun(beginning) => *beginning,
-                other => panic!("{other:?}"),
-            })
-            .next()
+        self.deployments.begin(&plan.clone().until_built(), &plan, &around).pop()
     }
 }
 
@@ -92,15 +98,16 @@ fn a_save_is_the_cause_and_gives_the_first_times() {
 }
 
 #[test]
-fn a_deployment_begins_with_its_build_and_is_told_again_once_it_is_known_what_it_runs() {
+fn a_deployment_begins_with_its_build_and_what_it_runs_is_told_once_that_is_known() {
     let mut desk = Desk::new();
     desk.save(&["main.rs"], 100);
     let build = step(1, Action::Build, Why::NotBuilt);
     let first = desk.begin(&wanted("d", true), vec![build, start(2, replaces())]).unwrap();
     assert_eq!((first.generation, &first.recipe.program), (2, &None));
-    let second = desk.begin(&wanted("d", false), vec![start(2, replaces())]).unwrap();
-    assert!(second.recipe.program.is_some());
-    assert_eq!((second.cause, second.began), (first.cause, first.began));
+    match desk.tell(&wanted("d", false), vec![start(2, replaces())], |_| {}) {
+        Some(EventKind::DeploymentMade { generation: 2, recipe, .. }) => assert!(recipe.program.is_some()),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -123,6 +130,14 @@ fn a_save_that_led_to_nothing_is_not_the_cause_of_the_next_deployment() {
     desk.save(&["notes"], 100);
     assert_eq!(desk.deployments.decided(&Plan::default(), &names(&[])), []);
     assert_eq!(desk.begin(&wanted("d", false), vec![start(2, replaces())]).unwrap().cause, Cause::Changed);
+    desk.deployments.ended(&name_of("order"));
+    // Back to what serves: all that is left to do is to clear away what was tried meanwhile.
+    desk.save(&["notes"], 100);
+    let tried = InstanceName { service: name_of("order"), generation: Generation::FIRST.next(), replica: 1 };
+    let removal = Action::Remove { instance: tried, grace: Duration::ZERO };
+    let plan = Plan { steps: vec![step(1, removal, Why::ReplacedBy(Generation::FIRST))] };
+    assert_eq!(desk.deployments.decided(&plan, &names(&[])), []);
+    assert_eq!(desk.begin(&wanted("e", false), vec![start(3, replaces())]).unwrap().cause, Cause::Changed);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::event::{EventKind, Failure};
 use crate::model::instance::{InstanceName, SpecHash};
 use crate::model::name::ServiceName;
-use crate::model::observed::Observed;
+use crate::model::observed::{InstanceState, Observed};
 use crate::model::platform::{Platform, ServiceSpec};
 
 /// How often it is planned again for what differs and stays so.
@@ -28,7 +28,7 @@ impl State {
         let mut unserved = BTreeSet::new();
         let routed = catalog.endpoints().filter(|endpoint| endpoint.state == EndpointState::Ready);
         // Replicas that are lost together are one failure of their service.
-        let mut pauses: BTreeMap<&ServiceName, Duration> = BTreeMap::new();
+        let mut pauses: BTreeMap<&ServiceName, Option<Duration>> = BTreeMap::new();
         for endpoint in routed {
             let instance = &endpoint.instance;
             let seen = find(observed, instance);
@@ -43,16 +43,19 @@ impl State {
             // The wanted version need not be the one that was lost.
             let version =
                 seen.map(|seen| &seen.hash).or_else(|| self.versions.get(&instance.service)).cloned();
-            let pause = pauses
-                .entry(&instance.service)
-                .or_insert_with(|| self.count_loss(instance, &how, version, now));
+            // Only what ended by itself is a failure; what somebody did to it is repaired at once.
+            let has_ended = matches!(state, Some(InstanceState::Exited { .. }));
+            let pause = pauses.entry(&instance.service).or_insert(None);
+            if has_ended && pause.is_none() {
+                *pause = Some(self.count_loss(instance, &how, version, now));
+            }
             effects.push(Effect::Forget(instance.clone()));
             unserved.insert(instance.clone());
             effects.push(Effect::Announce(EventKind::InstanceExited {
                 service: instance.service.to_string(),
                 instance: instance.to_string(),
                 state: how,
-                restart_in: Some(*pause),
+                restart_in: pause.filter(|_| has_ended),
             }));
         }
         if !pauses.is_empty() {

@@ -88,6 +88,12 @@ impl Desk {
         self.see(running.iter().map(|name| (*name, state)).collect(), routed)
     }
 
+    /// A look at these, which have stopped and are routed to.
+    fn lose(&mut self, lost: &[&str]) -> Vec<Effect> {
+        let died = InstanceState::Exited { code: Some(3), out_of_memory: false };
+        self.see(lost.iter().map(|name| (*name, died)).collect(), lost)
+    }
+
     fn see(&mut self, instances: Vec<(&str, InstanceState)>, routed: &[&str]) -> Vec<Effect> {
         let seen = |(name, state)| ObservedInstance {
             name: instance(name),
@@ -342,10 +348,8 @@ fn a_restart_covers_the_newest_generation_that_was_seen() {
 #[test]
 fn a_lost_instance_is_forgotten_and_replaced_after_a_pause() {
     let mut desk = Desk::new();
-    assert_eq!(
-        desk.look(&["a.v1.2"], &["a.v1.1", "a.v1.2"]),
-        [Effect::Forget(instance("a.v1.1")), exited("a.v1.1", "was removed", 1), Effect::Reconcile]
-    );
+    let expected = exited("a.v1.1", "exited with code 3", 1);
+    assert_eq!(desk.lose(&["a.v1.1"]), [Effect::Forget(instance("a.v1.1")), expected, Effect::Reconcile]);
     assert_eq!(desk.report(&[], &[]), [Effect::Settled]);
     assert_eq!(desk.held(), "a");
     assert_eq!(desk.pass(1), [Effect::Reconcile]);
@@ -367,9 +371,9 @@ fn an_instance_that_exited_is_lost_and_one_that_runs_or_takes_no_requests_is_not
 #[test]
 fn several_replicas_lost_at_once_are_one_failure() {
     let mut desk = Desk::new();
-    let effects = desk.look(&[], &["a.v1.1", "a.v1.2", "a.v1.3"]);
+    let effects = desk.lose(&["a.v1.1", "a.v1.2", "a.v1.3"]);
     let expected = ["a.v1.1", "a.v1.2", "a.v1.3"]
-        .map(|name| [Effect::Forget(instance(name)), exited(name, "was removed", 1)]);
+        .map(|name| [Effect::Forget(instance(name)), exited(name, "exited with code 3", 1)]);
     assert_eq!(effects, expected.into_iter().flatten().chain([Effect::Reconcile]).collect::<Vec<_>>());
     assert_eq!(desk.state.failures[&name_of("a")].count, 1);
 }
@@ -410,7 +414,7 @@ fn a_service_that_served_for_a_minute_starts_its_count_anew() {
     let mut desk = Desk::new();
     for (served, expected) in [(59, 1), (59, 2), (60, 1)] {
         desk.now += Duration::from_secs(served);
-        let _ = desk.look(&[], &["a.v1.1"]);
+        let _ = desk.lose(&["a.v1.1"]);
         assert_eq!(desk.state.failures[&name_of("a")].count, expected, "after {served} s");
         let _ = desk.report(&[], &[]);
         assert_eq!(desk.pass(expected.into()), [Effect::Reconcile]);
@@ -421,7 +425,7 @@ fn a_service_that_served_for_a_minute_starts_its_count_anew() {
 #[test]
 fn a_service_that_serves_for_a_minute_after_a_failure_is_no_longer_shown_as_failing() {
     let mut desk = Desk::new();
-    let _ = desk.look(&[], &["a.v1.1"]);
+    let _ = desk.lose(&["a.v1.1"]);
     let _ = desk.report(&[], &[]);
     assert_eq!(desk.pass(1), [Effect::Reconcile]);
     let _ = desk.report(&["a"], &[]);

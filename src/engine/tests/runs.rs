@@ -44,6 +44,23 @@ async fn a_service_that_takes_long_to_get_ready_does_not_hold_another_one_up() {
 }
 
 #[tokio::test]
+async fn nothing_waits_for_the_end_of_what_takes_no_requests_any_more() {
+    let stage = Stage::new();
+    let (order, product) = (service("order", &[]), service("product", &[]));
+    stage.deploy([order.clone(), product.clone()]).await;
+    stage.fake.ignore_stops(&name_of("order"), true);
+    let second = [of_version(order.clone(), 2), product.clone()];
+    let second = begin(&stage, second, "stop+remove order.v1.1").await;
+    let third = begin(&stage, [of_version(order, 3), product], "stop+remove order.v2.1").await;
+    assert_eq!(stage.routes.serving(), "order.v3.1 product.v1.1");
+    stage.fake.ignore_stops(&name_of("order"), false);
+    let outcome = third.await.unwrap();
+    assert!(outcome.failed.is_empty(), "{outcome:?}");
+    assert_eq!(second.await.unwrap(), outcome);
+    stage.assert_serving("order.v3.1 product.v1.1").await;
+}
+
+#[tokio::test]
 async fn a_version_that_nobody_wants_any_more_is_given_up_for_the_newer_one() {
     let stage = Stage::new();
     let (order, product) = (service("order", &[]), service("product", &[]));

@@ -59,6 +59,11 @@ fn kind(words: &[&str], at: SystemTime) -> EventKind {
                 .collect(),
             recipe: Recipe { digest: Some("d".into()), ..Recipe::default() },
         })),
+        ["made", instance] => EventKind::DeploymentMade {
+            service: service(instance),
+            generation: generation(instance),
+            recipe: Recipe { hash: Some("h".into()), ..Recipe::default() },
+        },
         ["shipped", instance] => EventKind::DeploymentReached {
             service: service(instance),
             generation: generation(instance),
@@ -337,6 +342,28 @@ fn a_newer_save_overtakes_what_is_under_way() {
 }
 
 #[test]
+fn what_had_failed_and_was_only_tried_again_has_failed_when_it_is_overtaken() {
+    let story = [
+        FIRST,
+        "
+        1040 begun order.v2.1 sources-changed
+        1050 failed start order.v2.1
+        2040 begun order.v3.1 tried-again
+        2100 begun order.v4.1 sources-changed
+        2110 made order.v4.1
+        2180 done admit order.v4.1",
+    ]
+    .join("\n");
+    let book = check(
+        &story,
+        "order #1 v1 at 100, first start: Built 200 Started 40 Ready 60 Switched 5 -> live
+         order #2 v3 x2 at 2000, a.rs: Detected 0 Debounced 32 -> failed: boom
+         order #3 v4 at 2060, a.rs: Detected 0 Debounced 32 Switched 88 -> live",
+    );
+    assert_eq!(book.written[&("order".to_owned(), 3)].recipe.hash.as_deref(), Some("h"));
+}
+
+#[test]
 fn what_the_engine_says_of_an_end_counts() {
     let story = [
         FIRST,
@@ -354,7 +381,7 @@ fn what_the_engine_says_of_an_end_counts() {
     let mut book = check(
         &story,
         "order #1 v1 at 100, first start: Built 200 Started 40 Ready 60 Switched 5 -> live
-         order #2 v3 x2 at 1200, a.rs: Detected 0 Debounced 32 Switched 68 -> rolled back to v1, until 1410",
+         order #2 v3 x2 at 1200, a.rs: Detected 0 Debounced 32 Switched 68 -> gave way to v1, until 1410",
     );
     assert_eq!(book.written[&("order".to_owned(), 2)].recipe.digest.as_deref(), Some("d"));
     book.tell("1500 begun order.v4.1 sources-changed\n1600 live order.v4.1");

@@ -21,6 +21,8 @@ pub(super) struct Track {
     build: Option<Build>,
     /// The deployment whose instances are being brought in.
     rolling: Option<u64>,
+    /// How the one that is tried again failed before.
+    failed_before: Option<(u64, Outcome)>,
     /// What was asked for and has not led to a deployment yet.
     asked: Option<Wish>,
     /// The numbers of those that were changed since somebody asked.
@@ -41,6 +43,7 @@ impl Track {
             serving: BTreeMap::new(),
             build: None,
             rolling: None,
+            failed_before: None,
             asked: None,
             changed: BTreeSet::new(),
         }
@@ -106,18 +109,13 @@ impl Track {
     }
 
     pub(super) fn begin(&mut self, beginning: Beginning) {
-        let latest = self.deployments.last_mut();
-        let is_known = latest.as_ref().is_some_and(|one| {
-            one.outcome == Outcome::UnderWay
-                && (one.generation, one.began) == (beginning.generation, beginning.began)
-        });
+        let of_generation = self.under_way(Some(beginning.generation));
+        let latest = match of_generation {
+            Some(number) => self.deployments.iter_mut().find(|one| one.number == number),
+            None => self.deployments.last_mut(),
+        };
         let Beginning { generation, cause, began, timings, recipe, .. } = beginning;
         let number = match latest {
-            // Said again: by now it is known what it is made of.
-            Some(one) if is_known => {
-                one.recipe = recipe;
-                one.number
-            }
             // Said of what is known already, by its steps or from before this process.
             Some(one) if one.generation == generation && one.outcome == Outcome::UnderWay => {
                 (one.cause, one.began, one.timings, one.recipe) = (cause, began, timings, recipe);
@@ -125,6 +123,7 @@ impl Track {
             }
             Some(one) if cause == Cause::TriedAgain && matches!(one.outcome, Outcome::Failed { .. }) => {
                 one.attempts += 1;
+                self.failed_before = Some((one.number, one.outcome.clone()));
                 (one.generation, one.began, one.timings) = (generation, began, timings);
                 (one.outcome, one.stopped, one.recipe) = (Outcome::UnderWay, None, recipe);
                 one.number
@@ -199,6 +198,12 @@ impl Track {
         };
         self.rolling = None;
         self.update(number, |one| one.outcome = Outcome::Failed { failure: bounded(failure) });
+    }
+
+    pub(super) fn made(&mut self, generation: u32, recipe: &Recipe) {
+        if let Some(number) = self.under_way(Some(generation)) {
+            self.update(number, |one| one.recipe = recipe.clone());
+        }
     }
 
     pub(super) fn reach(&mut self, generation: u32, stage: Stage, at: SystemTime) {
@@ -288,11 +293,14 @@ impl Track {
         });
     }
 
-    /// What is under way and is not this one has been overtaken by it.
+    /// What is under way and is not this one has been overtaken by it. What had failed before and was only
+    /// tried again has failed.
     fn supersede(&mut self, number: u64, by: u32) {
+        let failed_before = self.failed_before.take_if(|(failed, _)| *failed != number);
         self.each(|one| {
             if one.number != number && one.outcome == Outcome::UnderWay {
-                one.outcome = Outcome::Superseded { by };
+                let before = failed_before.as_ref().filter(|(failed, _)| *failed == one.number);
+                one.outcome = before.map_or(Outcome::Superseded { by }, |(_, outcome)| outcome.clone());
             }
         });
     }

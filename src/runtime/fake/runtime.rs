@@ -59,8 +59,11 @@ impl Runtime for Fake {
     }
 
     async fn stop(&self, name: &InstanceName, _: Duration) -> Result<StopOutcome, RuntimeError> {
+        drop(self.world.act(format!("stop {name}"))?);
+        // The sender is a field of the world that is borrowed here, so it is there.
+        let _ = self.world.deaf.subscribe().wait_for(|deaf| !deaf.contains(&name.service)).await;
         let outcome = {
-            let mut state = self.world.act(format!("stop {name}"))?;
+            let mut state = self.world.reach()?;
             match state.instances.get_mut(&self.key(name)) {
                 Some(instance) if instance.state.is_running() => end_asked(instance),
                 _ => return Ok(StopOutcome::Stopped),

@@ -22,6 +22,8 @@ pub struct World {
     state: Mutex<State>,
     /// Counts every change, for those who wait for one.
     pub version: watch::Sender<u64>,
+    /// Services that do not hear that they should end.
+    pub deaf: watch::Sender<BTreeSet<ServiceName>>,
 }
 
 pub struct State {
@@ -84,7 +86,11 @@ impl World {
             launched: 0,
             changes: Some(broadcast::Sender::new(PENDING_CHANGES)),
         };
-        Self { state: Mutex::new(state), version: watch::Sender::new(0) }
+        Self {
+            state: Mutex::new(state),
+            version: watch::Sender::new(0),
+            deaf: watch::Sender::new(BTreeSet::new()),
+        }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {

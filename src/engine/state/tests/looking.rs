@@ -36,6 +36,22 @@ fn what_was_broken_off_is_planned_for_again_at_once() {
 }
 
 #[test]
+fn what_somebody_did_to_an_instance_is_repaired_at_once_and_is_no_failure() {
+    let mut desk = Desk::new();
+    for seen in [vec![("a.v1.1", InstanceState::Paused)], vec![("a.v1.1", InstanceState::CutOff)], vec![]] {
+        let effects = desk.see(seen, &["a.v1.1"]);
+        assert!(effects.contains(&Effect::Reconcile), "{effects:?}");
+        let told = effects.iter().find_map(|effect| match effect {
+            Effect::Announce(EventKind::InstanceExited { restart_in, .. }) => Some(restart_in),
+            _ => None,
+        });
+        assert_eq!(told, Some(&None), "{effects:?}");
+        assert_eq!((desk.pause("a"), desk.held().as_str()), (None, ""));
+        let _ = desk.planned(&[]);
+    }
+}
+
+#[test]
 fn the_loss_of_another_version_is_no_failure_of_the_wanted_one() {
     let mut desk = Desk::new();
     let _ = desk.step(Input::Changed(names(&[])));
@@ -151,4 +167,36 @@ fn who_may_have_to_wait_for_somebody_at_work_is_no_drift() {
     let _ = desk.planned(&["a"]);
     let there = ["a.v1.1", "d.v1.1"];
     assert_eq!(desk.look(&there, &there), [], "b calls a, and c calls b");
+}
+
+#[test]
+fn a_build_goes_on_while_it_makes_what_is_wanted_whatever_that_is_called_by_then() {
+    for (digest, is_given_up) in [("d", false), ("e", true)] {
+        let mut desk = Desk::new();
+        let _ = desk.step(Input::Changed(names(&[])));
+        let [Effect::Execute { run, .. }] = desk.step(built_from("d", "to be built", &["a"]))[..] else {
+            panic!()
+        };
+        let _ = desk.step(Input::Changed(names(&[])));
+        let effects = desk.step(built_from(digest, "is built", &[]));
+        assert_eq!(effects.contains(&Effect::GiveUp(run)), is_given_up, "{digest}: {effects:?}");
+    }
+}
+
+/// `a` is made from `digest` and is `version` then; these services are built.
+fn built_from(digest: &str, version: &str, services: &[&str]) -> Input {
+    let step = |name: &&str| Step {
+        id: StepId(1),
+        after: vec![],
+        service: name_of(name),
+        action: Action::Build,
+        cause: Cause::NotBuilt,
+    };
+    let known = Known { digest: BuildDigest(digest.to_owned()), built: None };
+    Input::Planned(Planned {
+        plan: Plan { steps: services.iter().map(step).collect() },
+        versions: [(name_of("a"), SpecHash(version.to_owned()))].into(),
+        known: [(name_of("a"), known)].into(),
+        ..Planned::default()
+    })
 }
