@@ -4,7 +4,7 @@
 //! table says so, a request that could not reach it waits: of it nothing was sent. What was sent can be
 //! asked again if its method allows that; that is for [`policy::retry`](super::policy::retry) to say.
 //!
-//! Nobody is asked before he is called back. An old version is to answer only when the new one cannot,
+//! Nobody is asked before being called back. An old version is to answer only when the new one cannot,
 //! and that a connection was refused does not say so.
 
 use tokio::time::{Instant, timeout_at};

@@ -59,7 +59,7 @@ async fn what_did_not_reach_the_new_version_waits_for_the_old_one() {
         let before = world.table_watchers();
         let asked = ask(&world, request);
         waiting(&world, before, CROWD).await;
-        assert_eq!(old.connections(), 0, "nobody is asked before he is called back");
+        assert_eq!(old.connections(), 0, "nobody is asked before being called back");
         call_back(&mut world, old.address, nobody());
         let answers = asked.join_all().await;
         assert!(answers.iter().all(|answer| answer.text() == "old"), "{answers:?}");
