@@ -3,24 +3,25 @@
 //! What a try says about the instance is told to everybody who keeps account (`verdict`); whether
 //! there is another one is decided by [`policy::retry`](super::policy::retry) and bounded by the
 //! service's budget. Nothing of an answer has been passed on as long as there may be another try.
+//!
+//! An instance that replaced another one a moment ago is on trial: should it end, the other is called
+//! back (`going_back`). What fails at it is neither held against its service nor bounded by the budget.
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use hyper::body::Incoming;
 use tokio::time::{sleep, timeout};
 
 use super::access_log::Record;
-use super::exchange::{Answer, ExchangeError, Unanswered, Watched, exchange};
+use super::exchange::{ExchangeError, Watched};
 use super::grpc;
 use super::informational::Early;
 use super::metrics::RetryReason;
 use super::patience::Patience;
 use super::policy::balance::Tried;
-use super::policy::breaker::Outcome;
 use super::policy::budget::{Retry, backoff};
 use super::policy::retry::{self, Asked, Decision, Failed, Failure, RequestBody as Replay, Written};
 use super::problem::Problem;
@@ -28,6 +29,7 @@ use super::proxied_body::OnDeadline;
 use super::proxy::{Answered, Gateway};
 use super::service::{Preference, Service};
 use super::table::RouteTable;
+use super::tally::Tally;
 use super::trace_context::TraceContext;
 use super::upload::{self, RequestBody, UploadState};
 use super::upstream::{Lease, Upstream};
@@ -54,12 +56,6 @@ pub(super) struct Asking<'r> {
     pub(super) asked: Asked,
 }
 
-/// A try that has ended.
-struct Tally {
-    lease: Lease,
-    result: Result<Answer, Unanswered>,
-}
-
 impl Gateway {
     pub(super) async fn ask(
         &self,
@@ -75,12 +71,12 @@ impl Gateway {
         let mut setback = None;
         loop {
             // Where nobody is left to ask, what went wrong before is still the reason.
-            let tally = self.attempt(asking, &mut tried, request, &watched, record).await;
+            let tally = self.attempt(asking, &mut tried, request, &mut watched, record).await;
             let tally =
                 tally.map_err(|problem| setback.take().map_or(problem, |error| asking.explain(&error)))?;
             let failed = tally.failure();
             let reason = failed.as_ref().map(|(failure, ..)| reason(failure));
-            let retry = failed.and_then(|failed| asking.retry(failed, number));
+            let retry = failed.and_then(|failed| self.retry(asking, &tally, failed, number));
             let (lease, answer, again) = match (tally.result, &retry) {
                 (Ok(answer), None) => (tally.lease, Ok((answer.response, answer.connection)), None),
                 (Ok(answer), Some(_)) => {
@@ -110,6 +106,30 @@ impl Gateway {
         }
     }
 
+    /// The right to another try, if it is worth one and the service can bear it.
+    fn retry<'r>(
+        &self,
+        asking: &Asking<'r>,
+        tally: &Tally,
+        (failure, written, body): (Failure, Written, Replay),
+        tries: u32,
+    ) -> Option<Retry<'r>> {
+        let (policy, asked) = (&asking.policy.retries, asking.asked);
+        let failed = Failed { method: &asking.method, failure, written, body, tries, asked };
+        if let Decision::Final(_) = retry::decide(&failed, policy) {
+            return None;
+        }
+        let load = &asking.service.state().load;
+        if self.is_excused(asking, tally) {
+            return Some(load.retry_regardless());
+        }
+        let right = load.retry(policy);
+        if right.is_none() {
+            asking.service.stats().budget_exhausted.increment();
+        }
+        right
+    }
+
     fn watched(
         &self,
         asking: &Asking<'_>,
@@ -136,7 +156,7 @@ impl Gateway {
         asking: &Asking<'_>,
         tried: &mut Tried,
         request: Box<Request<RequestBody>>,
-        watched: &Watched,
+        watched: &mut Watched,
         record: &mut Record,
     ) -> Result<Tally, Problem> {
         let service = asking.service;
@@ -144,17 +164,16 @@ impl Gateway {
             Problem::BreakerOpen { service: service.name.clone(), retry_after: refused.retry_after }
         })?;
         let lease = self.enter(asking, tried).await?;
-        tried.add(&**lease.upstream());
-        record.goes_to(lease.upstream());
-        let result = exchange(&lease, request, watched, record.tries()).await;
-        let outcome = match &result {
-            Ok(answer) => Some(verdict::of_answer(&answer.response)),
-            Err(failed) => verdict::of_error(&failed.error),
-        };
-        if let Some(outcome) = outcome {
-            verdict::report(service, lease.upstream(), admission, outcome);
+        let mut tally = Tally::of(lease, tried, request, watched, record).await;
+        if tally.has_missed() && asking.asked == Asked::Freely {
+            // Rare, and boxed so that every request need not be large enough for it.
+            tally = Box::pin(self.go_back(asking, tried, tally, watched, record)).await;
         }
-        Ok(Tally { lease, result })
+        if let Some(outcome) = tally.outcome() {
+            let admission = (!self.is_excused(asking, &tally)).then_some(admission);
+            verdict::report(service, tally.lease.upstream(), admission, outcome);
+        }
+        Ok(tally)
     }
 
     /// Picks an instance and enters it. Where it was withdrawn in between, picks again from a
@@ -191,30 +210,6 @@ impl Gateway {
     }
 }
 
-impl Tally {
-    /// What another try would have to make good; `None` where the answer is the last word.
-    fn failure(&self) -> Option<(Failure, Written, Replay)> {
-        match &self.result {
-            Ok(answer) => {
-                let (status, headers) = (answer.response.status(), answer.response.headers());
-                let failure = Failure::Status { status, retry_after: retry_after(headers) };
-                let is_refusal = verdict::of_status(status) == Outcome::Failure;
-                is_refusal.then_some((failure, Written::Something, answer.spare.replay()))
-            }
-            Err(Unanswered { error, again }) => {
-                let failure = match error {
-                    ExchangeError::Connect(_) => Failure::Connect,
-                    ExchangeError::Broken(_) => Failure::Reset,
-                    ExchangeError::Late => Failure::Late,
-                    _ => Failure::Other,
-                };
-                let replay = if again.is_some() { Replay::Whole } else { Replay::Gone };
-                Some((failure, again.as_ref().map_or(Written::Something, |again| again.written), replay))
-            }
-        }
-    }
-}
-
 /// Whether tries after the first are wanted. `headers` are the client's.
 pub(super) fn asked(visit: &Visit<'_>, headers: &HeaderMap) -> Asked {
     if headers.contains_key(X_MSCTL_NO_RETRY) {
@@ -226,7 +221,7 @@ pub(super) fn asked(visit: &Visit<'_>, headers: &HeaderMap) -> Asked {
     }
 }
 
-impl<'r> Asking<'r> {
+impl Asking<'_> {
     fn pick<'s>(&self, service: &'s Service, tried: &Tried) -> Result<&'s Arc<Upstream>, Problem> {
         service.pick(self.preference, tried).ok_or_else(|| Problem::NoneReady {
             service: service.name.clone(),
@@ -234,26 +229,8 @@ impl<'r> Asking<'r> {
         })
     }
 
-    /// The right to another try, if it is worth one and the service can bear it.
-    fn retry(&self, failed: (Failure, Written, Replay), number: u32) -> Option<Retry<'r>> {
-        let (failure, written, body) = failed;
-        let policy = &self.policy.retries;
-        let failed =
-            Failed { method: &self.method, failure, written, body, tries: number, asked: self.asked };
-        match retry::decide(&failed, policy) {
-            Decision::Again => {
-                let right = self.service.state().load.retry(policy);
-                if right.is_none() {
-                    self.service.stats().budget_exhausted.increment();
-                }
-                right
-            }
-            Decision::Final(_) => None,
-        }
-    }
-
     /// Of a try that another one follows: only whoever looks for it wants to know.
-    fn tell(&self, error: &ExchangeError) {
+    pub(super) fn tell(&self, error: &ExchangeError) {
         let request_id = self.visit.request_id.to_str().unwrap_or_default();
         tracing::debug!(%request_id, service = %self.service.name, error = chain(error), "try failed");
     }
@@ -274,11 +251,6 @@ fn reason(failure: &Failure) -> RetryReason {
         Failure::Status { .. } => RetryReason::Status,
         Failure::Reset | Failure::Other => RetryReason::Reset,
     }
-}
-
-/// In seconds; as a date it is no invitation to try at once.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 fn problem_of(error: &ExchangeError, service: &ServiceName, policy: &RoutePolicy) -> Problem {

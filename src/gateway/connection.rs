@@ -47,6 +47,8 @@ pub(super) enum ConnectError {
     Refused(#[source] io::Error),
     #[error("begin to speak HTTP")]
     Handshake(#[source] hyper::Error),
+    #[error("connect before the instance was gone")]
+    Gone,
 }
 
 /// Whether a connection has served a request before: only then can its failure mean no more than

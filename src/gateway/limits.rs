@@ -39,6 +39,9 @@ pub struct Limits {
     pub pool_size: usize,
     /// How long a request whose instance was just withdrawn waits for the table without it.
     pub table_wait: Duration,
+    /// How long a request that did not reach an instance on trial waits for whoever is called back in its
+    /// place.
+    pub recall_wait: Duration,
     /// How long requests may finish once the gateway stops.
     pub shutdown: Duration,
 }
@@ -63,6 +66,7 @@ impl Default for Limits {
             pool_idle: Duration::from_secs(4),
             pool_size: 64,
             table_wait: Duration::from_millis(500),
+            recall_wait: Duration::from_secs(5),
             shutdown: Duration::from_secs(30),
         }
     }

@@ -23,6 +23,7 @@ pub mod server;
 mod session;
 pub mod site;
 pub mod table;
+mod tally;
 pub mod tls;
 pub mod upstream;
 
@@ -43,6 +44,7 @@ mod exchange;
 mod finish;
 mod flag;
 mod forwarded;
+mod going_back;
 mod grpc;
 mod guard;
 mod gzip;

@@ -14,6 +14,7 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::connection::{Age, ConnectError, Connection, Sender, Shared, open_http1};
 use super::limits::Limits;
@@ -32,6 +33,8 @@ pub(super) struct Pool {
     /// How many may be idle.
     room: usize,
     kept: Arc<Mutex<Kept>>,
+    /// The instance is gone.
+    closed: CancellationToken,
     /// Held by whoever opens a shared connection.
     opening: tokio::sync::Mutex<()>,
 }
@@ -52,7 +55,7 @@ struct Kept {
 impl Pool {
     pub(super) fn new(address: SocketAddr, limits: Arc<Limits>, room: usize) -> Self {
         let (kept, opening) = (Arc::default(), tokio::sync::Mutex::default());
-        Self { address, limits, room, kept, opening }
+        Self { address, limits, room, kept, closed: CancellationToken::new(), opening }
     }
 
     /// A kept connection if there is one that still lives, else a new one.
@@ -105,6 +108,7 @@ impl Pool {
     }
 
     pub(super) fn close(&self) {
+        self.closed.cancel();
         self.lock().close();
     }
 
@@ -120,7 +124,7 @@ impl Pool {
     }
 
     async fn open(&self) -> Result<Connection, ConnectError> {
-        let (sender, task) = open_http1(self.address, self.limits.connect).await?;
+        let (sender, task) = self.while_there(open_http1(self.address, self.limits.connect)).await?;
         self.watch(task);
         Ok(Connection { sender: Sender::Http1(sender), age: Age::Fresh, timer: LazyTimer::default() })
     }
@@ -139,7 +143,7 @@ impl Pool {
         if let Some(found) = self.lock().with_room() {
             return Ok(shared(&found, Age::Reused));
         }
-        let (opened, task) = Shared::open(self.address, patience).await?;
+        let (opened, task) = self.while_there(Shared::open(self.address, patience)).await?;
         let connection = shared(&opened, Age::Fresh);
         let mut kept = self.lock();
         if let Some(task) = task {
@@ -147,6 +151,14 @@ impl Pool {
         }
         kept.shared.push(opened);
         Ok(connection)
+    }
+
+    /// Nobody waits for an instance that is gone: of a container nothing is left that could refuse.
+    async fn while_there<T>(
+        &self,
+        opening: impl Future<Output = Result<T, ConnectError>>,
+    ) -> Result<T, ConnectError> {
+        self.closed.run_until_cancelled(opening).await.unwrap_or(Err(ConnectError::Gone))
     }
 
     /// No code that holds this lock can leave its data half changed.

@@ -15,6 +15,7 @@ use super::site::SiteService;
 use super::throttle::Asker;
 use super::upstream::{Upstream, Upstreams};
 use crate::model::catalog::{Endpoint, EndpointState};
+use crate::model::instance::{Generation, InstanceName};
 use crate::model::name::ServiceName;
 use crate::model::traffic::{Balance, TrafficPolicy};
 
@@ -33,6 +34,8 @@ pub(super) struct Service {
     /// Those of the newest generation first.
     ready: Vec<Arc<Upstream>>,
     newest: usize,
+    /// The oldest generation that takes no requests any more and still runs.
+    withdrawn: Option<Generation>,
     /// What the instances that are not ready are doing, for people.
     waiting: String,
     state: Arc<ServiceState>,
@@ -66,6 +69,7 @@ impl Service {
         ready.sort_by_key(|endpoint| Reverse(endpoint.instance.generation));
         let newest = ready.first().map(|endpoint| endpoint.instance.generation);
         let newest = ready.iter().take_while(|endpoint| Some(endpoint.instance.generation) == newest).count();
+        let withdrawn = endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Draining);
         Self {
             name: described.name.clone(),
             routes,
@@ -74,6 +78,7 @@ impl Service {
             traffic: described.traffic.clone(),
             ready: ready.iter().map(|endpoint| upstreams.at(&endpoint.instance, endpoint.address)).collect(),
             newest,
+            withdrawn: withdrawn.map(|endpoint| endpoint.instance.generation).min(),
             waiting: describe_waiting(endpoints),
             state: upstreams.service(&described.name),
             calls_stats: upstreams.metrics().route(RouteName {
@@ -133,6 +138,16 @@ impl Service {
         let (slow_start, panic_below) = (self.traffic.slow_start, self.traffic.outlier.panic_below);
         let choice = Choice { method: preference.method, slow_start, panic_below, tried, now };
         balance::pick(candidates, &choice, &mut || fastrand::u64(..))
+    }
+
+    /// The same, but nobody whom it was at.
+    pub(super) fn pick_other(&self, preference: Preference, tried: &Tried) -> Option<&Arc<Upstream>> {
+        self.pick(preference, tried).filter(|picked| !tried.contains(*picked))
+    }
+
+    /// Whether somebody could be called back in the place of this instance.
+    pub(super) fn may_go_back_from(&self, instance: &InstanceName) -> bool {
+        self.withdrawn.is_some_and(|oldest| oldest < instance.generation)
     }
 
     /// A place among the open requests of this service.

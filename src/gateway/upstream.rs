@@ -201,6 +201,11 @@ impl Upstream {
         self.load.load(Ordering::Acquire) & !(DRAINING | CLOSED)
     }
 
+    /// Whether it takes no requests any more.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.load.load(Ordering::Acquire) & DRAINING != 0
+    }
+
     /// Tables are built one after the other.
     fn is_listed_in(&self, table: u64) {
         if self.listed_in.swap(table, Ordering::Relaxed) + 1 < table {

@@ -41,8 +41,13 @@ pub(super) fn of_error(error: &ExchangeError) -> Option<Outcome> {
     }
 }
 
-/// Tells everybody who keeps account.
-pub(super) fn report(service: &Service, upstream: &Upstream, admission: Admission<'_>, outcome: Outcome) {
+/// Tells everybody who keeps account. Without its `admission` it says nothing about the service.
+pub(super) fn report(
+    service: &Service,
+    upstream: &Upstream,
+    admission: Option<Admission<'_>>,
+    outcome: Outcome,
+) {
     let now = Instant::now();
     let policy = &service.traffic;
     match outcome {
@@ -56,7 +61,7 @@ pub(super) fn report(service: &Service, upstream: &Upstream, admission: Admissio
             }
         }
     }
-    match admission.ends(outcome, &policy.breaker, now) {
+    match admission.and_then(|admission| admission.ends(outcome, &policy.breaker, now)) {
         Some(Change::Opened { pause }) => {
             service.stats().breaker_opened.increment();
             tracing::warn!(service = %service.name, ?pause, "fails again and again: left alone");

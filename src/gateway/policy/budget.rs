@@ -49,6 +49,12 @@ impl Load {
     pub fn retry(&self, policy: &RetryPolicy) -> Option<Retry<'_>> {
         take(&self.retries, most_retries(self.open(), policy)).map(|()| Retry(self))
     }
+
+    /// One that the budget does not bound, but is in it.
+    pub fn retry_regardless(&self) -> Retry<'_> {
+        self.retries.fetch_add(1, Ordering::AcqRel);
+        Retry(self)
+    }
 }
 
 impl Drop for Retry<'_> {

@@ -164,13 +164,17 @@ impl World {
 
     /// Replaces the ready endpoints of `order`: generation and address.
     pub fn generations(&mut self, endpoints: &[(u32, SocketAddr)]) {
-        let endpoints = (1..).zip(endpoints).map(|(replica, &(generation, address))| Endpoint {
-            instance: InstanceName {
-                generation: Generation::new(generation).unwrap(),
-                ..instance("order", replica)
-            },
+        let ready =
+            endpoints.iter().map(|&(generation, address)| (generation, address, EndpointState::Ready));
+        self.versions(&ready.collect::<Vec<_>>());
+    }
+
+    /// Replaces the endpoints of `order`, of which each is a replica: generation, address, state.
+    pub fn versions(&mut self, endpoints: &[(u32, SocketAddr, EndpointState)]) {
+        let endpoints = (1..).zip(endpoints).map(|(replica, &(generation, address, state))| Endpoint {
+            instance: version(generation, replica),
             address,
-            state: EndpointState::Ready,
+            state,
         });
         self.catalog.services.insert("order".parse().unwrap(), endpoints.collect());
         self.routes.send_replace(Arc::new(self.table()));
@@ -211,6 +215,11 @@ pub async fn send(door: SocketAddr, request: &str) -> Message {
     let mut wire = Wire::connect(door).await;
     wire.write(request).await;
     wire.read().await.expect("an answer")
+}
+
+/// A replica of `order`.
+pub fn version(generation: u32, replica: u16) -> InstanceName {
+    InstanceName { generation: Generation::new(generation).unwrap(), ..instance("order", replica) }
 }
 
 pub fn instance(service: &str, replica: u16) -> InstanceName {

@@ -21,6 +21,7 @@ mod deadlines;
 mod draining;
 mod floods;
 mod framing;
+mod going_back;
 mod grpc;
 mod identity;
 mod metrics;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -35,8 +35,10 @@ pub enum News {
 pub struct Chronicle {
     /// In the order of their times.
     pub live: Vec<(Instant, u32)>,
-    /// When the first of its instances was withdrawn.
+    /// When the first of its instances was withdrawn, unless it was called back.
     pub withdrawn: BTreeMap<u32, Instant>,
+    /// When the first of its instances ended by itself, though it had taken over.
+    pub died: BTreeMap<u32, Instant>,
 }
 
 pub struct Herald {
@@ -88,7 +90,10 @@ impl Herald {
 
     fn moment(&self, event: &Value) -> Instant {
         let at = event["at"].as_str().and_then(|at| humantime::parse_rfc3339(at).ok());
-        let at = at.expect("events have a time") + PRECISION;
+        self.instant(at.expect("events have a time") + PRECISION)
+    }
+
+    fn instant(&self, at: SystemTime) -> Instant {
         match at.duration_since(self.now.0) {
             Ok(later) => self.now.1 + later,
             Err(earlier) => self.now.1.checked_sub(earlier.duration()).expect("the machine is up for longer"),
@@ -100,8 +105,14 @@ impl Herald {
         let step = text(&event["step"]);
         match (text(&event["event"]).as_str(), step.as_str()) {
             ("step-started", "await-ready") => Some(News::Probed),
-            ("step-failed", _) => Some(News::Failed(text(&event["failure"]["message"]))),
-            ("step-finished", "admit") => Some(News::Admitted),
+            ("step-failed", _) => {
+                self.bury(event);
+                Some(News::Failed(text(&event["failure"]["message"])))
+            }
+            ("step-finished", "admit") => {
+                self.chronicle.withdrawn.remove(&generation(&text(&event["subject"])));
+                Some(News::Admitted)
+            }
             ("step-finished", "withdraw") => {
                 let generation = generation(&text(&event["subject"]));
                 self.chronicle.withdrawn.entry(generation).or_insert(at);
@@ -112,6 +123,19 @@ impl Herald {
                 self.live(generation.expect("generations are numbers"), at)
             }
             _ => None,
+        }
+    }
+
+    /// An instance that ends though it has taken over says when, as the last that it says.
+    fn bury(&mut self, event: &Value) {
+        let mut lines =
+            event["failure"]["excerpt"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let ended = lines.find_map(|line| line.strip_prefix("ends at ")?.trim().parse().ok());
+        if let Some(ended) = ended {
+            let ended = self.instant(UNIX_EPOCH + Duration::from_millis(ended));
+            let generation = generation(event["subject"].as_str().unwrap_or_default());
+            let died = self.chronicle.died.entry(generation).or_insert(ended);
+            *died = ended.min(*died);
         }
     }
 

@@ -17,6 +17,7 @@ pub fn rows(record: &Record, verdict: &Verdict) -> String {
     let mut text = String::new();
     let mut add = |line: String| writeln!(text, "{line}").expect("a string takes everything");
     add(edits(record, verdict));
+    add(lost(verdict));
     add("| requests | asked | answered | failed | connections |\n|---|---|---|---|---|".to_owned());
     for kind in Kind::ALL {
         add(row(kind, record, verdict));
@@ -55,6 +56,15 @@ fn edits(record: &Record, verdict: &Verdict) -> String {
         verdict.wrong.len(),
         verdict.ended_by_drain,
     )
+}
+
+/// Nothing where nobody has ended by itself.
+fn lost(verdict: &Verdict) -> String {
+    let lost: Vec<String> = verdict.lost.iter().map(|(kind, number)| format!("{number} × {kind}")).collect();
+    if lost.is_empty() {
+        return String::new();
+    }
+    format!("Under way where a version ended by itself, and lost with it: {}\n", lost.join(", "))
 }
 
 fn footprints(record: &Record) -> String {

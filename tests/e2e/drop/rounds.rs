@@ -133,7 +133,9 @@ impl<'s> Editor<'s> {
             Fate::IsOvertakenAtOnce => End::Overtaken,
             Fate::IsOvertakenMidway => self.begun("it is admitted", &News::Admitted).await,
             Fate::IsOvertakenUnready => self.begun("it is probed", &News::Probed).await,
-            Fate::DoesNotCompile | Fate::CrashesAtItsStart | Fate::NeverGetsReady => self.failed().await,
+            Fate::DoesNotCompile | Fate::CrashesAtItsStart | Fate::NeverGetsReady | Fate::DiesSoon => {
+                self.failed().await
+            }
         };
         self.rounds.push(Round { edition, saved, end });
     }

@@ -27,14 +27,17 @@ pub enum Fate {
     NeverGetsReady,
     /// Would never get ready either; the next edition does not wait for that.
     IsOvertakenUnready,
+    /// Gets ready, takes over, and ends a moment later.
+    DiesSoon,
 }
 
 impl Fate {
     /// All but the usual one, which has to come next.
-    pub const TROUBLES: [Self; 6] = [
+    pub const TROUBLES: [Self; 7] = [
         Self::DoesNotCompile,
         Self::IsOvertakenMidway,
         Self::CrashesAtItsStart,
+        Self::DiesSoon,
         Self::IsOvertakenUnready,
         Self::NeverGetsReady,
         Self::IsOvertakenAtOnce,
@@ -42,7 +45,7 @@ impl Fate {
 
     /// Whether anybody may hear of it.
     pub fn may_answer(self) -> bool {
-        self.word() == "serves"
+        matches!(self.word(), "serves" | "dies")
     }
 
     fn word(self) -> &'static str {
@@ -51,6 +54,7 @@ impl Fate {
             Self::DoesNotCompile => "srves",
             Self::CrashesAtItsStart => "crashes",
             Self::NeverGetsReady | Self::IsOvertakenUnready => "sulks",
+            Self::DiesSoon => "dies",
         }
     }
 }
@@ -66,6 +70,7 @@ impl fmt::Display for Fate {
             Self::CrashesAtItsStart => "that crash at their start",
             Self::NeverGetsReady => "that never get ready",
             Self::IsOvertakenUnready => "overtaken before they were ready",
+            Self::DiesSoon => "that end soon after they have taken over",
         })
     }
 }

@@ -37,6 +37,8 @@ async fn nothing_is_dropped(stage: &Stage, scenario: &Scenario) {
     for kind in Kind::ALL {
         assert!(record.entries.answers.iter().any(|answer| answer.kind == kind), "no {kind} was answered");
     }
+    let dying = record.scenario.edits.iter().filter(|fate| **fate == Fate::DiesSoon).count();
+    assert_eq!(record.chronicle.died.len(), dying, "who was to end after it had taken over has to");
     let complaints = verdict.complaints();
     assert!(complaints.is_empty(), "\n{}\n\n{}", complaints.join("\n"), report::rows(&record, &verdict));
 }
@@ -48,7 +50,7 @@ async fn nothing_is_dropped_while_containers_are_replaced() {
 
 #[tokio::test]
 async fn nothing_is_dropped_while_three_containers_are_replaced_one_by_one() {
-    on_docker(Scenario { replicas: 3, ..edits(6) }).await;
+    on_docker(Scenario { replicas: 3, ..edits(20) }).await;
 }
 
 #[tokio::test]
@@ -63,7 +65,7 @@ async fn nothing_is_dropped_while_local_processes_are_replaced() {
 
 #[tokio::test]
 async fn nothing_is_dropped_while_three_local_processes_are_replaced_one_by_one() {
-    as_processes(Scenario { replicas: 3, ..edits(10) }).await;
+    as_processes(Scenario { replicas: 3, ..edits(20) }).await;
 }
 
 #[tokio::test]

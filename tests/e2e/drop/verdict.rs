@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::rounds::{End, Record, Round};
-use crate::harness::traffic::{Answer, Cut, Kind, Voice};
+use crate::harness::traffic::{Answer, Cut, Failure, Kind, Voice};
 
 /// How long what is under way may go on at an instance that takes no more requests.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// How the gateway says that a request was sent, and that no answer came.
+const UNANSWERED: &str = "upstream_broken";
 
 /// How many complaints of one sort are told.
 const TOLD: usize = 10;
@@ -23,6 +26,8 @@ pub struct Verdict {
     pub wrong: Vec<String>,
     /// Conversations that ended at the limit of a drain, as they have to.
     pub ended_by_drain: usize,
+    /// By kind: what was under way at an instance that ended by itself, and may not be asked twice.
+    pub lost: BTreeMap<Kind, usize>,
 }
 
 impl Verdict {
@@ -30,11 +35,17 @@ impl Verdict {
         let mut verdict = Self::default();
         let entries = &record.entries;
         for failure in &entries.failures {
-            verdict.blame(failure.kind, record, failure.at, &failure.what);
+            if was_under_way(failure, record) {
+                verdict.lose(failure.kind);
+            } else {
+                verdict.blame(failure.kind, record, failure.at, &failure.what);
+            }
         }
         for cut in &entries.cuts {
             if is_due(cut, record) {
                 verdict.ended_by_drain += 1;
+            } else if has_died(cut, record) {
+                verdict.lose(cut.kind);
             } else {
                 let what = format!("v{}: {}", cut.generation, cut.what);
                 verdict.blame(cut.kind, record, cut.at, &what);
@@ -43,6 +54,10 @@ impl Verdict {
         verdict.late = entries.answers.iter().filter_map(|answer| late(answer, record)).collect();
         verdict.wrong = wrong(record);
         verdict
+    }
+
+    fn lose(&mut self, kind: Kind) {
+        *self.lost.entry(kind).or_default() += 1;
     }
 
     fn blame(&mut self, kind: Kind, record: &Record, at: Instant, what: &str) {
@@ -75,11 +90,31 @@ fn is_due(cut: &Cut, record: &Record) -> bool {
     withdrawn.is_some_and(|withdrawn| cut.at >= *withdrawn + DRAIN_LIMIT)
 }
 
+/// Whether the other side of a conversation had ended by itself.
+fn has_died(cut: &Cut, record: &Record) -> bool {
+    record.chronicle.died.get(&cut.generation).is_some_and(|died| cut.at >= *died)
+}
+
+/// Whether a POST was sent to an instance that ended then: nobody knows what became of it, so it must not be
+/// sent to another one. Its client is told that there was no answer, and not that nobody could be reached.
+fn was_under_way(failure: &Failure, record: &Record) -> bool {
+    let is_unanswered = failure.kind == Kind::Post && failure.what.contains(UNANSWERED);
+    is_unanswered && record.chronicle.died.values().any(|died| is_soon_after(failure.at, *died, record))
+}
+
+/// Before another generation is live.
+fn is_soon_after(moment: Instant, died: Instant, record: &Record) -> bool {
+    let live = record.chronicle.live.iter().map(|(at, _)| *at);
+    moment >= died && live.filter(|at| *at > died).all(|next| moment < next)
+}
+
 fn late(answer: &Answer, record: &Record) -> Option<String> {
     let live = &record.chronicle.live;
     let already = live.partition_point(|(at, _)| *at <= answer.asked);
     let (_, expected) = live.get(already.checked_sub(1)?)?;
-    let is_late = answer.kind.is_routed() && answer.by < *expected;
+    // Who was replaced by what is no more answers in its place.
+    let is_back = record.chronicle.died.get(expected).is_some_and(|died| answer.answered >= *died);
+    let is_late = answer.kind.is_routed() && answer.by < *expected && !is_back;
     is_late.then(|| {
         let (kind, by) = (answer.kind, answer.by);
         format!("{kind}, {}: answered by v{by}", placed(record, answer.asked))
@@ -116,12 +151,13 @@ mod tests {
     /// Edition 1 is live as v1 from the beginning on, edition 2 as v3 after a second.
     struct Scene {
         began: Instant,
+        died: BTreeMap<u32, Instant>,
         entries: Entries,
     }
 
     impl Scene {
         fn new() -> Self {
-            Self { began: Instant::now(), entries: Entries::default() }
+            Self { began: Instant::now(), died: BTreeMap::new(), entries: Entries::default() }
         }
 
         fn at(&self, milliseconds: u64) -> Instant {
@@ -135,9 +171,21 @@ mod tests {
             self
         }
 
-        fn cut(mut self, at: u64) -> Self {
+        fn cut(mut self, at: u64, generation: u32) -> Self {
             let at = self.at(at);
-            self.entries.cuts.push(Cut { kind: Kind::Event, at, generation: 1, what: "gone".to_owned() });
+            self.entries.cuts.push(Cut { kind: Kind::Event, at, generation, what: "gone".to_owned() });
+            self
+        }
+
+        fn failure(mut self, kind: Kind, at: u64, what: &str) -> Self {
+            let at = self.at(at);
+            self.entries.failures.push(Failure { kind, at, what: what.to_owned() });
+            self
+        }
+
+        /// Edition 2 ends again.
+        fn death(mut self, at: u64) -> Self {
+            self.died.insert(3, self.at(at));
             self
         }
 
@@ -159,7 +207,7 @@ mod tests {
                 began: self.began,
                 ended: self.began,
                 rounds: rounds.collect(),
-                chronicle: Chronicle { live, withdrawn },
+                chronicle: Chronicle { live, withdrawn, died: self.died },
                 entries: self.entries,
                 footprints: Vec::new(),
             })
@@ -179,10 +227,23 @@ mod tests {
 
     #[test]
     fn conversations_end_at_the_limit_of_a_drain_and_not_before() {
-        let verdict = Scene::new().cut(10_999).verdict();
+        let verdict = Scene::new().cut(10_999, 1).verdict();
         assert_eq!((verdict.complaints(), verdict.ended_by_drain), (Vec::new(), 1));
-        let verdict = Scene::new().cut(10_998).verdict();
+        let verdict = Scene::new().cut(10_998, 1).verdict();
         assert_eq!(verdict.complaints(), ["SSE event, at 10.998 s, 9.998 s after v3: v1: gone"]);
+    }
+
+    #[test]
+    fn what_was_under_way_where_somebody_ended_is_lost_and_the_one_before_answers_again() {
+        let unanswered = format!("502: {{{UNANSWERED}}}");
+        let scene = Scene::new().death(1500).answer(Kind::Get, 1500, 1).cut(1500, 3);
+        let verdict = scene.failure(Kind::Post, 1501, &unanswered).verdict();
+        let lost = BTreeMap::from([(Kind::Event, 1), (Kind::Post, 1)]);
+        assert_eq!((verdict.complaints(), verdict.lost), (Vec::new(), lost));
+        let scene = Scene::new().death(1500).answer(Kind::Get, 1499, 1).cut(1499, 3).cut(1500, 1);
+        let scene = scene.failure(Kind::Post, 1499, &unanswered).failure(Kind::Get, 1501, &unanswered);
+        let verdict = scene.failure(Kind::Post, 1502, "503").verdict();
+        assert_eq!((verdict.complaints().len(), verdict.lost.len()), (6, 0));
     }
 
     #[test]

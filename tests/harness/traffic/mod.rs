@@ -13,5 +13,5 @@ mod message;
 mod socket;
 mod stream;
 
-pub use ledger::{Answer, Cut, Entries, Kind, Ledger, Voice};
+pub use ledger::{Answer, Cut, Entries, Failure, Kind, Ledger, Voice};
 pub use load::{Load, Mix};

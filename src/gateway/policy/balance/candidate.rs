@@ -65,7 +65,7 @@ impl Tried {
         self.count == 0
     }
 
-    pub(super) fn contains(&self, candidate: &impl Candidate) -> bool {
+    pub fn contains(&self, candidate: &impl Candidate) -> bool {
         self.identities.iter().take(self.count).any(|&identity| identity == candidate.identity())
     }
 }
