@@ -1,32 +1,14 @@
-//! Which processes of a test are there.
+//! Which processes of a platform are there.
 
-use std::fs;
 use std::time::Duration;
 
 use crate::harness::platform::TestPlatform;
+use crate::harness::processes::processes_of;
 use crate::harness::wait::until;
 
 /// Every process that has to do with the platform: msctl's own, builds, instances and their children.
 pub fn processes(shop: &TestPlatform) -> Vec<String> {
-    let folder = shop.home().display().to_string();
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        let read = |file: &str| fs::read(entry.path().join(file)).unwrap_or_default();
-        let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
-        let place = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
-        let environment = String::from_utf8_lossy(&read("environ")).into_owned();
-        if [command.as_str(), &place.to_string_lossy(), &environment]
-            .iter()
-            .any(|text| text.contains(&folder))
-        {
-            found.push(format!("{name} {command}"));
-        }
-    }
-    found
+    processes_of(&shop.home())
 }
 
 /// Waits until no process of the platform is left.

@@ -149,13 +149,18 @@ impl Stage {
         done
     }
 
-    /// `up -d`, however it ends.
-    pub async fn try_up(&self) -> Done {
+    /// `up -d` where instances of this stage run.
+    pub fn up_arguments(&self) -> [&'static str; 4] {
         let runtime = match self.runtime {
             Runtime::Docker => "docker",
             Runtime::Process => "process",
         };
-        self.msctl(&["up", "-d", "--runtime", runtime]).await
+        ["up", "-d", "--runtime", runtime]
+    }
+
+    /// `up -d`, however it ends.
+    pub async fn try_up(&self) -> Done {
+        self.msctl(&self.up_arguments()).await
     }
 
     /// `up -d`, after which all is well.

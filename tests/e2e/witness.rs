@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, NetworkCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ImageSummary, NetworkCreateRequest,
     VolumeCreateRequest,
 };
 use bollard::query_parameters::{
@@ -67,7 +67,10 @@ pub async fn everything(stage: &Stage) -> Vec<String> {
     let mut all = container_names(stage).await;
     all.extend(networks.into_iter().filter_map(|network| network.name));
     all.extend(volumes.volumes.into_iter().flatten().map(|volume| volume.name));
-    all.extend(images.into_iter().flat_map(|image| image.repo_tags));
+    // By its tags, if it has any.
+    let name =
+        |image: ImageSummary| if image.repo_tags.is_empty() { vec![image.id] } else { image.repo_tags };
+    all.extend(images.into_iter().flat_map(name));
     all.sort();
     all
 }

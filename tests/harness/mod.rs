@@ -7,6 +7,7 @@ pub mod load;
 pub mod msctl;
 pub mod plain;
 pub mod platform;
+pub mod processes;
 pub mod proxy;
 pub mod responder;
 pub mod skipped;

@@ -1,69 +1,16 @@
-//! msctl dies in the middle, or runs twice at once: the next `up` puts everything right, and nothing
-//! of anybody else's is touched.
+//! The short form: killed a dozen times on the way to one platform; and what a killed one leaves.
 
 use std::collections::BTreeSet;
-use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use super::client::Client;
-use super::services::Service;
-use super::stage::{DEADLINE, Stage, on_docker};
-use super::witness::{self, Bystanders};
-use crate::harness::wait::eventually;
+use super::strike::{Victim, all_is_well, kill_host, services, strike};
+use crate::e2e::client::Client;
+use crate::e2e::stage::{Stage, on_docker};
+use crate::e2e::witness::{self, Bystanders};
 
 /// How often msctl is killed, each time a little later: half of them hit a replacement.
 const KILLS: u64 = 12;
 const LATEST_KILL: Duration = Duration::from_millis(1500);
-
-fn services(mood: &str) -> Vec<Service> {
-    let service = |name| Service::new(name).with("MOOD", mood);
-    vec![service("order").calls("product"), service("product").with_a_database(), service("cart")]
-}
-
-fn kill(process: i32) {
-    if let Some(process) = Pid::from_raw(process) {
-        // It may have ended by itself meanwhile.
-        let _ = kill_process(process, Signal::KILL);
-    }
-}
-
-/// Kills the process that serves the platform, and waits until it is gone.
-async fn kill_host(stage: &Stage) {
-    if let Some(process) = stage.host_process() {
-        kill(process);
-        eventually(DEADLINE, "the process is gone", async || stage.host_process().is_none().then_some(()))
-            .await;
-    }
-}
-
-/// Starts `up -d` and kills it and the process behind it after `moment`.
-async fn up_until(stage: &Stage, moment: Duration) {
-    let mut up = stage.command(&["up", "-d", "--runtime", "docker"]);
-    let mut up = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // The moment of death is the fault that is injected, not something to wait for.
-    let _ = tokio::time::timeout(moment, up.wait()).await;
-    kill_host(stage).await;
-    let _ = up.kill().await;
-    // The first one may have been about to start the second.
-    kill_host(stage).await;
-}
-
-/// Every service has exactly one container, which runs and serves.
-async fn all_is_well(stage: &Stage) {
-    let containers = witness::containers(stage).await;
-    let label = |container: &bollard::models::ContainerSummary| {
-        container.labels.as_ref().and_then(|labels| labels.get("dev.msctl.service")).cloned()
-    };
-    let names: Vec<String> = containers.iter().filter_map(label).collect();
-    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
-    assert_eq!(containers.len(), 3, "{:?}", witness::container_names(stage).await);
-    let ps = stage.ps().await;
-    for service in ps["services"].as_array().unwrap() {
-        assert_eq!((&service["state"], &service["failures"]), (&"ready".into(), &0.into()), "{service}");
-    }
-}
 
 #[tokio::test]
 async fn whenever_msctl_is_killed_the_next_up_converges_and_down_leaves_nothing() {
@@ -75,7 +22,8 @@ async fn whenever_msctl_is_killed_the_next_up_converges_and_down_leaves_nothing(
                 service.write(stage.folder());
             }
             let step = u32::try_from(round * 7 % KILLS).unwrap();
-            up_until(stage, LATEST_KILL * step / u32::try_from(KILLS - 1).unwrap()).await;
+            let moment = LATEST_KILL * step / u32::try_from(KILLS - 1).unwrap();
+            strike(stage, &stage.up_arguments(), moment, Victim::Both).await;
         }
         stage.up().await;
         all_is_well(stage).await;
