@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use crate::model::instance::{BuildDigest, Program};
 use crate::model::name::{PlatformId, ServiceName};
-use crate::model::platform::{Budget, Build, ServiceSpec};
-use crate::runtime::{Discarded, ImageId, Images, OutputSink, Runtime};
+use crate::model::platform::{Build, ServiceSpec};
+use crate::runtime::{Discarded, ImageId, Images, Runtime};
 
 use super::changes::Snapshot;
 use super::dockerfile;
 use super::error::BuildError;
-use super::kept::{self, Kept, Role, Standing};
-use super::making::{Made, Marking};
+use super::kept::{self, Kept, Role};
 use super::naming::Naming;
 use super::place::Place;
 use super::sources::{self, Engine};
@@ -125,30 +124,6 @@ impl Builder {
         }
     }
 
-    /// Builds the service and keeps the outcome under this digest; every line of output goes to
-    /// `output` as it comes. Dropping the future ends the build.
-    pub async fn build(
-        &self,
-        service: &ServiceSpec,
-        digest: &BuildDigest,
-        output: OutputSink<'_>,
-    ) -> Result<(), BuildError> {
-        self.make_as(service, digest, Marking::Always, output).await?;
-        self.keep_few(service)
-    }
-
-    /// As [`Builder::build`], and tells what came of it. The outcome is kept under the digest only
-    /// where the sources were of this digest from beginning to end; else it can run all the same,
-    /// and [`Builder::built`] does not find it.
-    pub async fn make(
-        &self,
-        service: &ServiceSpec,
-        digest: &BuildDigest,
-        output: OutputSink<'_>,
-    ) -> Result<Made, BuildError> {
-        self.make_as(service, digest, Marking::IfTrue, output).await
-    }
-
     /// What this platform's builds have left behind, by service.
     pub async fn kept(&self) -> Result<Vec<Kept>, BuildError> {
         let mut kept = self.place.kept()?;
@@ -166,14 +141,6 @@ impl Builder {
             (_, Some(images)) => Ok(images.discard(&ImageId(kept.handle.clone())).await?),
             (_, None) => Ok(Discarded::InUse),
         }
-    }
-
-    /// Of the service's artifacts, all but the newest go.
-    fn keep_few(&self, service: &ServiceSpec) -> Result<(), BuildError> {
-        let mut kept = self.place.kept()?;
-        kept.retain(|kept| kept.service == service.name);
-        let old = kept::collect(&kept, &Standing::default(), &Budget::default());
-        old.into_iter().try_for_each(|kept| self.place.discard(kept))
     }
 
     /// The image of a service that has or gets one.

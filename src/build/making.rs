@@ -56,23 +56,17 @@ pub enum Marked {
     No,
 }
 
-/// When the outcome is kept under the digest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Marking {
-    Always,
-    /// Where the sources were of this digest all the time.
-    IfTrue,
-}
-
 impl Builder {
-    pub(super) async fn make_as(
+    /// Builds the service; every line of output goes to `output` as it comes. Dropping the future ends the
+    /// build. The outcome is kept under the digest only where the sources were of this digest from
+    /// beginning to end; else it can run all the same, and [`Builder::built`] does not find it.
+    pub async fn make(
         &self,
         service: &ServiceSpec,
         digest: &BuildDigest,
-        marking: Marking,
         output: OutputSink<'_>,
     ) -> Result<Made, BuildError> {
-        let job = Job { builder: self, service, digest, marking, output, begun: Instant::now() };
+        let job = Job { builder: self, service, digest, output, begun: Instant::now() };
         match (self.images(), &service.build) {
             (Some(images), Build::Pack { command, artifact }) => job.pack(images, command, artifact).await,
             (Some(images), Build::Dockerfile { file }) => job.follow_dockerfile(images, file).await,
@@ -87,7 +81,6 @@ struct Job<'a> {
     builder: &'a Builder,
     service: &'a ServiceSpec,
     digest: &'a BuildDigest,
-    marking: Marking,
     output: OutputSink<'a>,
     begun: Instant,
 }
@@ -235,12 +228,8 @@ impl Job<'_> {
 
     /// Whether what was read since the build began is what the digest says.
     async fn mark(&self, sources: &Around) -> Result<Marked, BuildError> {
-        let is_true = match self.marking {
-            Marking::Always => true,
-            Marking::IfTrue => {
-                sources.before == sources.after && self.builder.digest(self.service).await? == *self.digest
-            }
-        };
+        let is_true =
+            sources.before == sources.after && self.builder.digest(self.service).await? == *self.digest;
         Ok(if is_true { Marked::Yes } else { Marked::No })
     }
 

@@ -152,6 +152,10 @@ pub fn entries(
     if matches!(service.build, Build::Image { .. }) && engine == Engine::Present {
         return Ok(Vec::new());
     }
+    // A folder that is gone is not one without files: whoever is made from it stays as it is.
+    for folder in [&service.folder].into_iter().chain(&service.shared) {
+        std::fs::read_dir(folder).map_err(|source| BuildError::file("read", folder, source))?;
+    }
     let mut all = vec![(service.folder.clone(), Sources::of(service, root)?.entries()?)];
     for folder in &service.shared {
         let mut sources = Sources::of_folder(folder, root);

@@ -43,7 +43,10 @@ pub async fn run(args: &Args, context: &Context, printer: &Printer) -> Result<Ex
 
 fn headline(status: &PlatformStatus) -> String {
     match &status.gateway.url {
-        Some(url) => format!("{} at {url} ({})", status.title(), status.runtime),
+        Some(url) => {
+            let watching = if status.watching == Some(false) { ", saves are not deployed" } else { "" };
+            format!("{} at {url} ({}{watching})", status.title(), status.runtime)
+        }
         None => format!("{} is not up; start it with: msctl up", status.title()),
     }
 }

@@ -122,6 +122,14 @@ fn told(other_build: &OtherBuild) -> String {
     }
 }
 
+/// That a platform which runs already follows saved files, or does not, is not changed by joining it.
+fn how_to_change(watching: Watching) -> &'static str {
+    match watching {
+        Watching::On => "--no-watch counts once it is started anew: msctl down, msctl up --no-watch",
+        Watching::Off => "it was started with --no-watch; to have them deployed: msctl down, msctl up",
+    }
+}
+
 /// The terminal of a command that watches a platform.
 struct Screen<'a> {
     printer: &'a Printer,
@@ -135,13 +143,17 @@ impl Audience for Screen<'_> {
         let Greeting { platform, url, runtime, .. } = greeting;
         let strong = |text: &str| self.printer.paint(Style::Strong, text);
         self.printer.say(&format!("{} at {}", strong(platform), strong(url)));
-        self.printer.say(&self.printer.paint(Style::Dim, &format!("  {runtime}")));
+        let dim = |text: String| self.printer.say(&self.printer.paint(Style::Dim, &text));
+        dim(format!("  {runtime}; {}", greeting.watching.told()));
+        if greeting.stays {
+            dim(format!("  {}", how_to_change(greeting.watching)));
+        }
         if let Some(wanted) = &greeting.elsewhere {
             let told = format!("  {wanted} is another platform's; this one keeps a port of its own");
-            self.printer.say(&self.printer.paint(Style::Dim, &told));
+            dim(told);
         }
         if let Some(other_build) = &greeting.other_build {
-            self.printer.say(&self.printer.paint(Style::Dim, &format!("  {}", told(other_build))));
+            dim(format!("  {}", told(other_build)));
         }
         self.greeting = Some(greeting.clone());
     }
@@ -155,10 +167,14 @@ impl Audience for Screen<'_> {
 
     fn settled(&mut self, outcome: &Outcome) {
         let took = self.took.map(|took| format!(" in {}", duration(took))).unwrap_or_default();
-        let ready = outcome.ready.len();
-        let summary = match outcome.failed.len() {
-            0 => format!("{ready} ready{took}"),
-            failed => format!("{ready} ready, {failed} failed{took}"),
+        let (ready, kept) = (outcome.ready.len(), outcome.kept().count());
+        let summary = match (outcome.failed.len() - kept, kept) {
+            (0, 0) => format!("{ready} ready{took}"),
+            (0, kept) => format!("{ready} ready, {kept} of them in an earlier version{took}"),
+            (failed, 0) => format!("{ready} ready, {failed} failed{took}"),
+            (failed, kept) => {
+                format!("{ready} ready, {kept} of them in an earlier version, {failed} failed{took}")
+            }
         };
         if let Some(blind) = &outcome.blind {
             self.printer.fail(&blind.message, blind.hint.as_deref());

@@ -18,7 +18,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The exit code of a command that waited for this.
+    /// Services whose earlier version serves on, because the one that was asked for has failed.
+    pub fn kept(&self) -> impl Iterator<Item = &str> {
+        self.failed.keys().filter(|service| self.ready.contains(service)).map(String::as_str)
+    }
+
+    /// The exit code of a command that waited for this. What never gets ready is still awaited where
+    /// nothing else of it serves, and has failed where something does.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         let mut failures = self.failed.values().peekable();
@@ -26,7 +32,7 @@ impl Outcome {
             ExitCode::EngineUnreachable
         } else if failures.peek().is_none() {
             ExitCode::Ok
-        } else if failures.all(|failure| failure.timed_out) {
+        } else if failures.all(|failure| failure.timed_out) && self.kept().next().is_none() {
             ExitCode::TimedOut
         } else {
             ExitCode::Unhealthy
@@ -52,6 +58,11 @@ mod tests {
         assert_eq!(failed(std::slice::from_ref(&late)).exit_code(), ExitCode::TimedOut);
         assert_eq!(failed(&[late.clone(), broken]).exit_code(), ExitCode::Unhealthy);
         assert_eq!(failed(&[late, lost]).exit_code(), ExitCode::EngineUnreachable);
+        let kept = Outcome {
+            ready: vec!["0".to_owned()],
+            ..failed(&[Failure { timed_out: true, ..Failure::default() }])
+        };
+        assert_eq!(kept.exit_code(), ExitCode::Unhealthy);
         let blind = Outcome { blind: Some(Failure::default()), ..Outcome::default() };
         assert_eq!(blind.exit_code(), ExitCode::EngineUnreachable);
     }

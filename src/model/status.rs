@@ -24,6 +24,9 @@ pub struct PlatformStatus {
     /// The process that serves the gateway; absent when none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// Whether what is saved is deployed; absent when the platform is not up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watching: Option<bool>,
     /// Why the manifest cannot be followed as it is; the last good one still counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,

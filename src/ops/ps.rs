@@ -39,6 +39,7 @@ async fn status(context: &Context, platform: &Platform) -> Result<PlatformStatus
         runtime_reason: None,
         gateway: GatewayStatus { url: None, instead_of: None },
         pid: None,
+        watching: None,
         problem: None,
         services: Vec::new(),
     };

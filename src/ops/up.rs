@@ -22,6 +22,7 @@ use crate::platform::folder::FolderError;
 use crate::platform::mooring;
 use crate::platform::preview;
 use crate::platform::running::Running;
+use crate::platform::watching::Watching;
 use crate::runtime::RuntimeKind;
 
 #[derive(Debug, Clone, Default)]
@@ -40,6 +41,10 @@ pub struct Greeting {
     pub elsewhere: Option<String>,
     /// Which runtime, and why.
     pub runtime: String,
+    /// Whether what is saved is deployed.
+    pub watching: Watching,
+    /// Whether that is not what was asked for, because it ran already.
+    pub stays: bool,
     pub manner: Manner,
     pub other_build: Option<OtherBuild>,
 }
@@ -103,7 +108,7 @@ pub async fn detached(
     let client = Client::new(&folder.socket());
     let joined = async {
         let arrival = detached::ensure(context, &platform, &folder, request.terms, &client).await?;
-        join(&client, arrival, request.terms.runtime, only, audience).await
+        join(&client, arrival, request.terms, only, audience).await
     };
     tokio::select! {
         outcome = joined => outcome,
@@ -133,7 +138,7 @@ pub async fn attached(
             let joined = async {
                 let answers = detached::wait_until_it_answers(&client).await;
                 answers.map_err(|_| FolderError::Locked { holder })?;
-                join(&client, Manner::Joined.into(), request.terms.runtime, only, audience).await
+                join(&client, Manner::Joined.into(), request.terms, only, audience).await
             };
             return tokio::select! {
                 outcome = joined => outcome,
@@ -159,6 +164,8 @@ pub async fn attached(
         url: running.url().to_owned(),
         elsewhere: mooring::left(&platform, running.url()).map(|wanted| wanted.to_string()),
         runtime: reason,
+        watching: request.terms.watching,
+        stays: false,
         manner: Manner::Attached,
         other_build: None,
     });
@@ -227,12 +234,12 @@ async fn serve(
 async fn join(
     client: &Client,
     arrival: Arrival,
-    choice: RuntimeChoice,
+    terms: Terms,
     only: Option<BTreeSet<String>>,
     audience: &mut dyn Audience,
 ) -> Result<Outcome, OpsError> {
     let status = client.status().await?;
-    let other = match choice {
+    let other = match terms.runtime {
         RuntimeChoice::Auto => None,
         RuntimeChoice::Docker => Some(RuntimeKind::Docker),
         RuntimeChoice::Process => Some(RuntimeKind::Process),
@@ -241,7 +248,10 @@ async fn join(
         return Err(OpsError::OtherRuntime { runs_on: status.runtime });
     }
     let url = status.gateway.url.clone().unwrap_or_default();
+    let watching = if status.watching == Some(false) { Watching::Off } else { Watching::On };
     audience.greet(&Greeting {
+        watching,
+        stays: watching != terms.watching,
         platform: status.title(),
         elsewhere: status.gateway.instead_of,
         url,

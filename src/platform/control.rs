@@ -13,6 +13,7 @@ use super::certificates::Certificates;
 use super::mooring;
 use super::sight;
 use super::traffic::Traffic;
+use super::watching::Watching;
 use crate::admin::{Change, Control, Refusal, RouteRow, TrafficReport};
 use crate::engine::ports::Announcer as _;
 use crate::engine::{Engine, Stopping, Wishes};
@@ -40,6 +41,7 @@ pub struct PlatformControl {
     /// Why it is this one.
     pub runtime_reason: String,
     pub url: String,
+    pub watching: Watching,
     /// `None`: the public door speaks in clear.
     pub certificates: Option<Arc<Certificates>>,
     pub stop: CancellationToken,
@@ -69,6 +71,7 @@ impl Control for PlatformControl {
                 instead_of: mooring::left(&platform, &self.url).map(|wanted| wanted.to_string()),
             },
             pid: Some(std::process::id()),
+            watching: Some(self.watching == Watching::On),
             problem,
             services: self.engine.status().await.unwrap_or_default(),
         }

@@ -64,7 +64,7 @@ impl Running {
             self.control.runtime.clone(),
             self.control.runtime_reason.clone(),
             self.docker_host.clone(),
-            self.watching,
+            self.control.watching,
             &self.control.traffic.catalog(),
             rest.wishes.as_ref(),
         );

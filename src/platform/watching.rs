@@ -20,6 +20,16 @@ pub enum Watching {
     Off,
 }
 
+impl Watching {
+    #[must_use]
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::On => "saves are deployed",
+            Self::Off => "saves are not deployed",
+        }
+    }
+}
+
 /// Watches from the first change that somebody asks for, until the engine ends.
 pub(super) async fn run(control: Arc<PlatformControl>) {
     control.begun.cancelled().await;

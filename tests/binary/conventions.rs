@@ -53,7 +53,7 @@ fn the_document_of_ps_has_the_shape_that_scripts_rely_on() {
     ps["pid"].take();
     ps["gateway"]["url"].take();
     let expected = json!({
-        "schema": "msctl.ps/1", "platform": "shop", "runtime": "process", "runtime_reason": null, "gateway": {"url": null}, "pid": null,
+        "schema": "msctl.ps/1", "platform": "shop", "runtime": "process", "runtime_reason": null, "gateway": {"url": null}, "pid": null, "watching": false,
         "services": [{
             "name": "order", "state": "ready", "generation": 1, "replicas": {"ready": 1, "wanted": 1},
             "failures": 0, "routes": ["/order"], "instances": [null],

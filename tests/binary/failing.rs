@@ -17,7 +17,7 @@ fn a_failing_build_shows_what_the_compiler_said_and_where_all_of_it_is() {
     let (head, tail) = shown.split_once("        62\n").expect("the last forty lines");
     insta::assert_snapshot!(head, @r#"
     shop at http://127.0.0.1:[PORT]
-      local processes, as asked
+      local processes, as asked; saves are not deployed
         order: building
       ✗ order: the build command of order ended with code 101: seq 1 100; echo 'error[E0308]: mismatched types' >&2; exit 101
     "#);
@@ -41,7 +41,7 @@ fn a_service_that_exits_at_once_is_shown_with_its_last_words_and_its_code() {
     let up = shop.msctl(&["up", "-d"]).expect_code(5);
     insta::assert_snapshot!(shop.plain(&up.stderr), @r#"
     shop at http://127.0.0.1:[PORT]
-      local processes, as asked
+      local processes, as asked; saves are not deployed
         order: building
         order: built ([TIME])
       ✗ order: order.v1.1 exited with code 7 before it was ready
@@ -62,7 +62,7 @@ fn a_service_that_says_nothing_before_it_exits_is_not_said_to_have() {
     let up = shop.msctl(&["up", "-d"]).expect_code(5);
     insta::assert_snapshot!(shop.plain(&up.stderr), @r#"
     shop at http://127.0.0.1:[PORT]
-      local processes, as asked
+      local processes, as asked; saves are not deployed
         order: building
         order: built ([TIME])
       ✗ order: order.v1.1 exited with code 0 before it was ready, and printed nothing
@@ -79,7 +79,7 @@ fn a_service_that_never_gets_ready_is_a_timeout() {
     let shown: Vec<&str> = shown.lines().filter(|line| !line.contains("listening on")).collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
     shop at http://127.0.0.1:[PORT]
-      local processes, as asked
+      local processes, as asked; saves are not deployed
         order: building
         order: built ([TIME])
       ✗ order: order.v1.1 is not ready within 1s: GET /health/ready answers 503 Service Unavailable

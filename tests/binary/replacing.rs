@@ -104,7 +104,7 @@ fn an_up_of_another_build_replaces_the_platform_process_and_says_so() {
     let up = shop.command(&["up", "-d"]).program(&newer).run().success();
     insta::assert_snapshot!(shop.plain(&up.stderr), @r#"
     shop at http://127.0.0.1:[PORT]
-      local processes, as asked
+      local processes, as asked; saves are not deployed
       the platform process was another build (process [PID], msctl 0.1.0); replaced without dropping a connection
     2 ready in [TIME]; it was running already and goes on; msctl down stops it
     "#);

@@ -30,7 +30,7 @@ fn a_platform_comes_up_serves_and_goes_down_without_a_trace() {
         order: built ([TIME])
         product: building
         product: built ([TIME])
-      local processes, as asked
+      local processes, as asked; saves are not deployed
       ✓ order.v1.1 ready ([TIME])
       ✓ product.v1.1 ready ([TIME])
     2 ready in [TIME]; it goes on running; msctl ps shows it, msctl down stops it
@@ -72,7 +72,7 @@ fn a_second_up_does_nothing() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(shop.plain(&up.stderr), @r#"
             shop at http://127.0.0.1:[PORT]
-              local processes, as asked
+              local processes, as asked; saves are not deployed
             2 ready in [TIME]; it was running already and goes on; msctl down stops it
             "#);
         }

@@ -47,7 +47,7 @@ async fn packed_services_run(subject: Arc<Subject>) {
         Builder::new(subject.platform.clone(), root.path().to_owned(), BTreeMap::new(), Arc::clone(&runtime));
     let digest = builder.digest(&service).await.unwrap();
     assert!(!builder.is_built(&service, &digest).await.unwrap());
-    builder.build(&service, &digest, &|_| ()).await.unwrap();
+    builder.make(&service, &digest, &|_| ()).await.unwrap();
     assert!(builder.is_built(&service, &digest).await.unwrap());
     runtime.prepare().await.unwrap();
     let program = builder.program(&service, &digest);

@@ -6,9 +6,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::build::changes::OwnWrites;
 use crate::build::elf;
-use crate::build::making::{Marked, Way};
+use crate::build::kept::Standing;
+use crate::build::making::{Made, Marked, Way};
 use crate::model::name::Worktree;
-use crate::model::platform::{Database, EnvFile, Health, Limits, ProcessRecipe, Run};
+use crate::model::platform::{Budget, Database, EnvFile, Health, Limits, ProcessRecipe, Run};
 use crate::model::quantity::{ByteSize, Cpus, Port};
 use crate::model::traffic::TrafficPolicy;
 use crate::runtime::fake::Fake;
@@ -70,7 +71,7 @@ impl Scene {
     /// Digests, builds, and says what then runs.
     async fn build(&self, service: &ServiceSpec) -> Result<Program, BuildError> {
         let digest = self.builder.digest(service).await?;
-        self.builder.build(service, &digest, &|_| ()).await?;
+        self.builder.make(service, &digest, &|_| ()).await?;
         assert!(self.builder.is_built(service, &digest).await?, "what was built is built");
         Ok(self.builder.program(service, &digest))
     }

@@ -71,6 +71,7 @@ fn kind(words: &[&str], at: SystemTime) -> EventKind {
         },
         ["live", instance] => ended(instance, Outcome::Live),
         ["unsound", instance] => ended(instance, Outcome::Failed { failure: failure() }),
+        ["nothing-new", instance] => ended(instance, Outcome::Unchanged),
         ["rolled-back", instance] => ended(instance, Outcome::RolledBack { to: 1 }),
         _ => panic!("{words:?} is nothing that happens"),
     }
@@ -361,6 +362,31 @@ fn what_had_failed_and_was_only_tried_again_has_failed_when_it_is_overtaken() {
          order #3 v4 at 2060, a.rs: Detected 0 Debounced 32 Switched 88 -> live",
     );
     assert_eq!(book.written[&("order".to_owned(), 3)].recipe.hash.as_deref(), Some("h"));
+}
+
+#[test]
+fn what_is_given_up_for_what_serves_already_has_failed_made_way_or_come_to_nothing() {
+    let story = [
+        FIRST,
+        "
+        1040 begun order.v2.1 sources-changed
+        1050 nothing-new order.v2.1
+        2040 begun order.v2.1 sources-changed
+        2050 done start order.v2.1
+        2060 nothing-new order.v2.1
+        3040 begun order.v3.1 sources-changed
+        3050 failed start order.v3.1
+        4040 begun order.v4.1 tried-again
+        4050 nothing-new order.v4.1",
+    ]
+    .join("\n");
+    check(
+        &story,
+        "order #1 v1 at 100, first start: Built 200 Started 40 Ready 60 Switched 5 -> live
+         order #2 v2 at 1000, a.rs: Detected 0 Debounced 32 -> nothing new
+         order #3 v2 at 2000, a.rs: Detected 0 Debounced 32 Started 18 -> gave way to v1
+         order #4 v4 x2 at 4000, a.rs: Detected 0 Debounced 32 -> failed: boom",
+    );
 }
 
 #[test]

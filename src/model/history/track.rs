@@ -217,6 +217,7 @@ impl Track {
         self.rolling = None;
         let outcome = match outcome {
             Outcome::Failed { failure } => Outcome::Failed { failure: bounded(failure) },
+            Outcome::Unchanged => self.came_to_nothing(number),
             other => other.clone(),
         };
         self.update(number, |one| {
@@ -225,6 +226,19 @@ impl Track {
             }
             one.outcome = outcome;
         });
+    }
+
+    /// What becomes of one that something which serves already is wanted instead of.
+    fn came_to_nothing(&mut self, number: u64) -> Outcome {
+        if let Some((_, failed)) = self.failed_before.take_if(|(failed, _)| *failed == number) {
+            return failed;
+        }
+        let has_run = |one: &&Deployment| one.number == number && one.timings.at(Stage::Started).is_some();
+        let live = self.deployments.iter().rfind(|one| one.outcome == Outcome::Live);
+        match live.filter(|_| self.deployments.iter().any(|one| has_run(&one))) {
+            Some(live) => Outcome::RolledBack { to: live.generation },
+            None => Outcome::Unchanged,
+        }
     }
 
     /// An instance that took requests has stopped by itself; it will be started again.

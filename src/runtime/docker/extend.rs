@@ -28,7 +28,7 @@ impl Docker {
             what: "pack an image".to_owned(),
             reason: error.to_string(),
         };
-        let tag = request.tag.clone();
+        let (tag, id_of_base) = (request.tag.clone(), request.base.clone());
         let packed = tokio::task::spawn_blocking(move || pack(base, request)).await;
         let (id, archive) = packed.expect("packing neither panics nor is aborted").map_err(refused)?;
         match self.load(archive).await {
@@ -38,9 +38,15 @@ impl Docker {
                 self.name(&id, &tag).await?;
                 return Ok(id);
             }
-            _ => {}
+            // A full disk refuses whole images, too.
+            Err(error) if error.to_string().contains("no space left") => return Err(error),
+            Err(error) => tracing::info!(%error, "the engine does not take images in parts"),
+            Ok(()) => tracing::info!("the engine took an image in parts and does not have it"),
         }
-        self.refuses_parts.store(true, Ordering::Relaxed);
+        // Where what it should build upon was removed meanwhile, that was all.
+        if self.has_image(&id_of_base.0).await? {
+            self.refuses_parts.store(true, Ordering::Relaxed);
+        }
         Err(UNSUPPORTED)
     }
 }
