@@ -181,7 +181,9 @@ impl Driver {
             Ok(Decision { planned, ground }) => {
                 // What was decided from is out of date otherwise, and will be looked at anew.
                 if !self.state.is_stale() {
-                    self.announce_all(|deployments, state| deployments.decided(&ground.plan, &state.busy()));
+                    self.announce_all(|deployments, state| {
+                        deployments.decided(&ground.plan, &state.at_work())
+                    });
                 }
                 self.ground = Arc::new(ground);
                 Input::Planned(planned)

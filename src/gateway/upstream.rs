@@ -125,12 +125,12 @@ impl Upstreams {
         self.of(instance).iter().map(|upstream| Upstream::in_flight(upstream)).sum()
     }
 
-    /// Lets no new request in, waits until every open one has ended or `deadline` has passed, then
-    /// closes all connections. The instance should have left the route table before; if it comes back
+    /// Lets no new request in, waits until every open one has ended or `limit` has passed since that was
+    /// begun, then closes all connections. The instance should have left the route table before; if it comes back
     /// to it meanwhile, it is not closed.
-    pub async fn drain(&self, instance: &InstanceName, deadline: Duration) -> DrainOutcome {
+    pub async fn drain(&self, instance: &InstanceName, limit: Duration) -> DrainOutcome {
         let upstreams = self.of(instance);
-        let drained = upstreams.iter().map(|upstream| upstream.drain(deadline));
+        let drained = upstreams.iter().map(|upstream| upstream.drain(limit));
         let cut: usize = futures_util::future::join_all(drained).await.into_iter().sum();
         if cut == 0 { DrainOutcome::Idle } else { DrainOutcome::CutOff(cut) }
     }
@@ -165,6 +165,8 @@ pub struct Upstream {
     /// Open leases, [`DRAINING`] and [`CLOSED`].
     load: AtomicUsize,
     emptied: Notify,
+    /// Since when nobody is let in. Whoever drains it anew goes on with what was begun then.
+    draining_since: Mutex<Option<tokio::time::Instant>>,
     /// One for each worker, since a connection is driven by the thread that opened it.
     pools: Box<[Pool]>,
 }
@@ -189,6 +191,7 @@ impl Upstream {
             outlier: Outlier::new(now),
             load: AtomicUsize::new(0),
             emptied: Notify::new(),
+            draining_since: Mutex::new(None),
             pools,
         }
     }
@@ -243,11 +246,12 @@ impl Upstream {
     }
 
     /// How many leases had to be cut.
-    async fn drain(&self, deadline: Duration) -> usize {
+    async fn drain(&self, limit: Duration) -> usize {
         self.load.fetch_or(DRAINING, Ordering::AcqRel);
+        let since = *lock(&self.draining_since).get_or_insert_with(tokio::time::Instant::now);
         self.pools.iter().for_each(Pool::close_idle);
         // Whether that was in time shows in what is still open then.
-        let _ = tokio::time::timeout(deadline, self.until_empty()).await;
+        let _ = tokio::time::timeout(limit.saturating_sub(since.elapsed()), self.until_empty()).await;
         let closed = |load: usize| (load & DRAINING != 0).then_some(load | CLOSED);
         match self.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, closed) {
             Ok(before) => {
@@ -263,6 +267,7 @@ impl Upstream {
         let open = |load: usize| (load & CLOSED == 0).then_some(load & !DRAINING);
         let called_back = self.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, open);
         if called_back.is_ok_and(|before| before & DRAINING != 0) {
+            *lock(&self.draining_since) = None;
             self.emptied.notify_waiters();
         }
         called_back.is_ok()

@@ -105,8 +105,8 @@ impl Plan {
     }
 
     /// Without what comes after a build: what that makes, and so whether anything has to be replaced by it,
-    /// is known only then. Removals come after it, too: an end may take long, and what is built is not to
-    /// wait for that.
+    /// is known only then. Whoever leaves does so after it, too: that may take long, and what is built is not
+    /// to wait for it.
     #[must_use]
     pub fn until_built(self) -> Self {
         let builds = self.steps.iter().filter(|step| step.action == Action::Build);
@@ -114,8 +114,9 @@ impl Plan {
         let mut unknown: BTreeSet<StepId> = BTreeSet::new();
         let mut steps = self.steps;
         steps.retain(|step| {
-            let is_removal = matches!(step.action, Action::Remove { .. }) && built.contains(&step.service);
-            let comes_after = is_removal || step.after.iter().any(|id| unknown.contains(id));
+            let leaves = matches!(step.action, Action::Drain { .. } | Action::Remove { .. });
+            let comes_after =
+                leaves && built.contains(&step.service) || step.after.iter().any(|id| unknown.contains(id));
             if comes_after || step.action == Action::Build {
                 unknown.insert(step.id);
             }

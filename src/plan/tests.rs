@@ -21,8 +21,9 @@ fn what_comes_after_a_build_is_left_for_later_and_nothing_else_is() {
     for wanted in [order, mail, service("cart", "h1", 1, &["mail"]), service("lamp", "h1", 1, &[])] {
         world.desired.services.insert(wanted.spec.name.clone(), wanted);
     }
-    // Its end may take long, and is not to hold up what comes after the build.
-    let world = world.runs("order.v2.1", "h1").serves("order.v2.1").runs("order.v1.1", "h0");
+    // Its drain and its end may take long, and are not to hold up what comes after the build.
+    let world =
+        world.runs("order.v2.1", "h1").serves("order.v2.1").runs("order.v1.1", "h0").drains("order.v1.1");
     assert!(world.plan().steps.iter().any(|step| step.subject() == "order.v1.1"));
     let plan = world.plan().until_built();
     let steps: Vec<String> =

@@ -70,7 +70,7 @@ fn the_document_of_ps_has_the_shape_that_scripts_rely_on() {
 fn tables_are_data_and_what_surrounds_them_is_talk() {
     let shop = shop();
     let ps = shop.msctl(&["ps"]).success();
-    insta::assert_snapshot!(shop.plain(&ps.stderr), @"shop at http://127.0.0.1:[PORT] (process)");
+    insta::assert_snapshot!(shop.plain(&ps.stderr), @"shop at http://127.0.0.1:[PORT] (process, saves are not deployed)");
     insta::assert_snapshot!(shop.msctl(&["routes"]).success().stdout, @r#"
     PATH                 METHODS  ACCESS  SERVICE  READY  REQUESTS  ERRORS  P50  P99
     /order               all      public  order    1      0         0 %     -    -

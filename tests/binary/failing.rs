@@ -111,7 +111,7 @@ fn the_caller_of_a_service_that_fails_is_named_as_not_started() {
     product  failed  0/1    -        -    /product
     "#);
     insta::assert_snapshot!(shop.plain(&ps.stderr), @r#"
-    shop at http://127.0.0.1:[PORT] (process)
+    shop at http://127.0.0.1:[PORT] (process, saves are not deployed)
     order: not started, because it calls product, which failed
     product: product.v1.1 exited with code 1 before it was ready, and printed nothing
     "#);

@@ -102,10 +102,19 @@ impl State {
     fn differences(&self, observed: &Observed, catalog: &Catalog) -> BTreeSet<Drift> {
         let Some(platform) = self.platform.as_deref() else { return BTreeSet::new() };
         let failed = self.failures.iter().filter(|(_, trouble)| trouble.has_failed());
-        let mut apart = with_callers(platform, self.busy());
+        let mut apart = self.at_work();
         apart.extend(self.held());
         apart.extend(failed.map(|(service, _)| service.clone()));
         Wanted { platform, scale: &self.scale, versions: &self.versions, apart }.differs(observed, catalog)
+    }
+
+    /// The services that executors are at work on, and those that may have to wait for that.
+    #[must_use]
+    pub fn at_work(&self) -> BTreeSet<ServiceName> {
+        match self.platform.as_deref() {
+            Some(platform) => with_callers(platform, self.busy()),
+            None => self.busy(),
+        }
     }
 
     /// A run that replaces what has stopped meanwhile ends where something older could take requests in

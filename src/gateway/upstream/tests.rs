@@ -39,6 +39,24 @@ async fn what_is_open_at_the_deadline_is_cut_and_counted() {
     assert!(stuck.await.unwrap_err().is_cancelled());
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_drains_anew_goes_on_with_the_drain_that_was_begun() {
+    let upstreams = Upstreams::default();
+    let upstream = upstreams.at(&name(), address());
+    let _lease = upstream.enter().unwrap();
+    let limit = Duration::from_secs(10);
+    let took = async |upstreams: &Upstreams| {
+        let begun = tokio::time::Instant::now();
+        (upstreams.drain(&name(), limit).await, begun.elapsed())
+    };
+    let broken_off = tokio::time::timeout(Duration::from_secs(4), upstreams.drain(&name(), limit)).await;
+    assert!(broken_off.is_err());
+    assert!(upstream.call_back());
+    let broken_off = tokio::time::timeout(Duration::from_secs(7), upstreams.drain(&name(), limit)).await;
+    assert!(broken_off.is_err(), "whoever was called back in between is drained for as long as anybody");
+    assert_eq!(took(&upstreams).await, (DrainOutcome::CutOff(1), Duration::from_secs(3)));
+}
+
 #[tokio::test]
 async fn an_unknown_instance_is_idle_at_once() {
     assert_eq!(Upstreams::default().drain(&name(), Duration::from_secs(10)).await, DrainOutcome::Idle);
