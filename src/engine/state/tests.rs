@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
+use crate::engine::executor::Report;
+use crate::engine::input::Planned;
 use crate::engine::status;
 use crate::engine::tests::fixtures::{instance, name_of, names, platform, service};
 use crate::engine::trouble::{CRASH_LOOP, LONGEST_RETRY};
@@ -15,7 +17,7 @@ use crate::model::catalog::{Catalog, Endpoint, EndpointState};
 use crate::model::observed::InstanceState;
 use crate::model::observed::ObservedInstance;
 use crate::model::status::ServiceState;
-use crate::plan::{Action, Cause, Step, StepId};
+use crate::plan::{Action, Cause, Plan, Step, StepId};
 
 mod looking;
 
