@@ -194,6 +194,8 @@ impl State {
             .iter_mut()
             .filter(|(service, _)| report.failed.contains_key(*service))
             .for_each(|(_, known)| known.built = None);
+        // It may leave something behind, or somebody in its place who is to be watched.
+        let has_failed = report.failed.keys().any(|service| !run.staying.contains(service));
         if !run.is_superseded && !run.is_given_up {
             for (service, failure) in report.failed {
                 let version = run.services.get(&service).cloned().flatten();
@@ -202,7 +204,8 @@ impl State {
         }
         // What was built is to be started, what was broken off to be gone on with, and what could not be
         // started without one of these may be now.
-        let goes_on = !report.built.is_empty()
+        let goes_on = has_failed
+            || !report.built.is_empty()
             || !report.given_up.is_empty()
             || has_served && self.failures.values().any(Trouble::is_of_any_version);
         // A look that is under way leaves alone what was being worked on when it began.

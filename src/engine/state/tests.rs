@@ -78,6 +78,11 @@ impl Desk {
             [Effect::Execute { run, .. }, ..] => {
                 let mut after = effects[1..].to_vec();
                 after.extend(self.executed(run.0, succeeded, failed));
+                if !failed.is_empty() && after.last() == Some(&Effect::Reconcile) {
+                    // What failed is looked at once more, and nothing has to be done.
+                    after.pop();
+                    after.extend(self.planned(&[]));
+                }
                 after
             }
             _ => effects,
