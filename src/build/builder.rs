@@ -1,6 +1,6 @@
 //! What a service is built from, whether that is done, and what then runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::model::name::{PlatformId, ServiceName};
 use crate::model::platform::{Build, ServiceSpec};
 use crate::runtime::{Discarded, ImageId, Images, Runtime};
 
-use super::changes::Snapshot;
+use super::changes::{Snapshot, Written};
 use super::dockerfile;
 use super::error::BuildError;
 use super::kept::{self, Kept, Role};
@@ -24,7 +24,7 @@ pub struct Builder {
     pub(super) aliases: BTreeMap<String, String>,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) place: Place,
-    written: BTreeMap<ServiceName, BTreeSet<PathBuf>>,
+    written: BTreeMap<ServiceName, Written>,
 }
 
 impl Builder {
@@ -42,7 +42,7 @@ impl Builder {
     /// Leaves files out of a service's sources that its builds are known to write themselves: see
     /// [`OwnWrites`](super::OwnWrites).
     #[must_use]
-    pub fn ignoring(mut self, service: &ServiceName, written: &BTreeSet<PathBuf>) -> Self {
+    pub fn ignoring(mut self, service: &ServiceName, written: &Written) -> Self {
         self.written.insert(service.clone(), written.clone());
         self
     }
@@ -161,7 +161,7 @@ impl Builder {
         self.runtime.images()
     }
 
-    fn written(&self, service: &ServiceName) -> BTreeSet<PathBuf> {
+    fn written(&self, service: &ServiceName) -> Written {
         self.written.get(service).cloned().unwrap_or_default()
     }
 }

@@ -36,13 +36,14 @@ mod naming;
 mod pack;
 mod place;
 mod rules;
+mod series;
 mod sources;
 mod strip;
 mod thin;
 mod walk;
 
 pub use self::builder::Builder;
-pub use self::changes::{Around, OwnWrites, Snapshot};
+pub use self::changes::{Around, OwnWrites, Snapshot, Written};
 pub use self::error::BuildError;
 pub use self::kept::{Kept, Role, Standing, collect, names_of};
 pub use self::making::{Made, Marked, Way};

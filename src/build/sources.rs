@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::model::instance::BuildDigest;
 use crate::model::platform::{Build, ServiceSpec};
 
+use super::changes::Written;
 use super::digest::Digester;
 use super::dockerfile;
 use super::dockerignore::DockerIgnore;
@@ -110,7 +111,7 @@ pub fn digest(
     root: &Path,
     aliases: &BTreeMap<String, String>,
     engine: Engine,
-    written: &BTreeSet<PathBuf>,
+    written: &Written,
 ) -> Result<BuildDigest, BuildError> {
     let mut digester = Digester::new();
     digester.add("target", pack::target().as_bytes());
@@ -147,7 +148,7 @@ pub fn entries(
     service: &ServiceSpec,
     root: &Path,
     engine: Engine,
-    written: &BTreeSet<PathBuf>,
+    written: &Written,
 ) -> Result<Vec<(PathBuf, Vec<Entry>)>, BuildError> {
     if matches!(service.build, Build::Image { .. }) && engine == Engine::Present {
         return Ok(Vec::new());

@@ -12,7 +12,7 @@ use crate::ui::text::{age, bytes};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 What is kept is set in msctl.toml: [images] keep = 3 (builds of each service)
-and keep_bytes = \"5GB\". The rest goes by itself once something new serves.
+and keep_bytes = \"5GB\". The rest goes by itself once something new serves, or the manifest keeps less.
 
 Examples:
   msctl du

@@ -91,6 +91,7 @@ impl Order {
             waiting: state.waiting(Instant::now()),
             last_generation: state.last_generation.clone(),
             restart_through: state.restart_through.clone(),
+            edits: state.edits.clone(),
             leaving: Leaving::default(),
             window,
         };
@@ -115,8 +116,13 @@ impl Order {
         let wanted = wish.desired.services.iter();
         let versions = wanted.map(|(name, service)| (name.clone(), service.hash.clone())).collect();
         // What is built may turn out to be what runs: what comes after is planned anew.
-        let planned =
-            Planned { plan: plan.clone().until_built(), versions, known: wish.known, failed: wish.failed };
+        let planned = Planned {
+            plan: plan.clone().until_built(),
+            versions,
+            edits: self.policy.edits,
+            known: wish.known,
+            failed: wish.failed,
+        };
         let ground = Ground { platform: Some((self.platform, builder)), desired: wish.desired, plan };
         Ok(Decision { planned, ground })
     }

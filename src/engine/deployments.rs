@@ -11,7 +11,7 @@ use crate::model::desired::{Desired, DesiredService};
 use crate::model::event::{EventKind, StepKind};
 use crate::model::instance::{BuildDigest, Generation};
 use crate::model::name::ServiceName;
-use crate::model::platform::{Platform, ServiceSpec};
+use crate::model::platform::ServiceSpec;
 use crate::plan::{self, Action, Plan, Step};
 
 /// How many of the files that were saved are named.
@@ -45,8 +45,6 @@ pub struct Circumstances<'a> {
 pub struct Deployments {
     /// Saves of which nothing has come yet.
     saves: BTreeMap<ServiceName, Save>,
-    /// Fields of the manifest that differ since the last deployment.
-    edits: BTreeMap<ServiceName, BTreeSet<String>>,
     /// Those that are being built or brought in.
     under_way: BTreeMap<ServiceName, UnderWay>,
 }
@@ -62,17 +60,6 @@ impl Deployments {
         match self.saves.get_mut(&service) {
             Some(known) => known.join(save),
             None => drop(self.saves.insert(service, save)),
-        }
-    }
-
-    /// The manifest is another one.
-    pub fn edited(&mut self, before: &Platform, after: &Platform) {
-        for (name, service) in &after.services {
-            let Some(old) = before.services.get(name) else { continue };
-            let fields = after.differences(service, before, old);
-            if !fields.is_empty() {
-                self.edits.entry(name.clone()).or_default().extend(fields);
-            }
         }
     }
 
@@ -132,13 +119,16 @@ impl Deployments {
         around: &Circumstances<'_>,
     ) -> Beginning {
         let name = &wanted.spec.name;
-        let (save, edits) = (self.saves.remove(name), self.edits.remove(name));
+        let save = self.saves.remove(name);
         let cause = match why {
             _ if around.failing.contains(name) => Cause::TriedAgain,
             plan::Cause::FirstStart => Cause::FirstStart,
             plan::Cause::Restart(_) => Cause::RestartAskedFor,
             _ if around.pinned.contains_key(name) => Cause::RolledBack { to: around.pinned[name].number() },
-            _ => changed(save.as_ref(), edits, &wanted.spec),
+            plan::Cause::Edited { fields, .. } => {
+                Cause::ManifestChanged { fields: fields.fields().cloned().collect() }
+            }
+            _ => changed(save.as_ref(), &wanted.spec),
         };
         let (now, at) = around.now;
         let since = save.as_ref().map_or(Duration::ZERO, |save| at.saturating_duration_since(save.detected));
@@ -181,10 +171,7 @@ fn arrival<'p>(plan: &'p Plan, service: &ServiceName) -> Option<(Generation, &'p
     })
 }
 
-fn changed(save: Option<&Save>, edits: Option<BTreeSet<String>>, service: &ServiceSpec) -> Cause {
-    if let Some(fields) = edits {
-        return Cause::ManifestChanged { fields: fields.into_iter().collect() };
-    }
+fn changed(save: Option<&Save>, service: &ServiceSpec) -> Cause {
     let Some(save) = save else { return Cause::Changed };
     // What is shared is named with its folder: `common/src/lib.rs`.
     let bases =

@@ -92,12 +92,7 @@ impl Driver {
                         input
                     }
                     Some(Command::Saved(saves)) => self.saved(saves),
-                    Some(Command::Edited(platform)) => {
-                        if let Some(before) = &self.state.platform {
-                            self.deployments.edited(before, &platform);
-                        }
-                        Input::Edited(platform)
-                    }
+                    Some(Command::Edited(platform)) => Input::Edited(platform),
                     Some(Command::Status { reply }) => {
                         let _ = reply.send(self.status());
                         continue;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::executor::Report;
 use crate::model::catalog::Catalog;
 use crate::model::desired::{Known, Pin};
+use crate::model::difference::Differences;
 use crate::model::event::{EventKind, Failure};
 use crate::model::instance::{BuildDigest, Generation, InstanceName, SpecHash};
 use crate::model::name::ServiceName;
@@ -95,6 +96,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The version that is wanted of each service, whether the plan says anything about it or not.
     pub versions: BTreeMap<ServiceName, SpecHash>,
+    /// What differs in the manifest since what runs of each service was made.
+    pub edits: BTreeMap<ServiceName, Differences>,
     /// What the sources of each service are.
     pub known: BTreeMap<ServiceName, Known>,
     /// Services whose sources could not be read.

@@ -3,6 +3,8 @@
 //! The engine is level-triggered. Inputs only say that something may differ; every reconcile starts
 //! from a fresh look. What is remembered here is what no look can show: what the user asked for and
 //! how often a service has failed.
+//!
+//! `asked` is what somebody asks for, `look` what a look says, `runs` what is carried out and how it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,17 +12,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::runs::Run;
 use super::drift::Drift;
-use super::executor::Report;
-use super::input::{Effect, Input, Planned, RunId, Wishes};
+use super::input::{Effect, Input, RunId, Wishes};
 use super::trouble::{Retry, Trouble};
 use crate::model::desired::{Known, Pin};
-use crate::model::event::{EventKind, Failure, StepKind};
-use crate::model::instance::{BuildDigest, Generation, SpecHash};
+use crate::model::difference::Differences;
+use crate::model::event::{EventKind, Failure};
+use crate::model::instance::{Generation, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
 use crate::model::platform::Platform;
-use crate::plan::{Action, Plan};
+
+mod asked;
+mod look;
+mod runs;
 
 /// An instance that served for this long was sound: its later failure is counted as a first one.
 const SOUND_AFTER: Duration = Duration::from_secs(60);
@@ -37,6 +43,8 @@ pub struct State {
     /// What the sources of services are and what is made of them, until something says that they may be
     /// others. Nothing else is a reason to look at them again.
     pub known: BTreeMap<ServiceName, Known>,
+    /// What differs in the manifest since what runs of a service was made.
+    pub edits: BTreeMap<ServiceName, Differences>,
     pub failures: BTreeMap<ServiceName, Trouble>,
     /// The services that were asked for; `None` is all.
     active: Option<BTreeSet<ServiceName>>,
@@ -64,50 +72,6 @@ enum Look {
     Under,
     /// Under way, and what it works from is already out of date.
     Stale,
-}
-
-/// A plan that is being carried out.
-#[derive(Debug, Clone, Default)]
-struct Run {
-    /// With the version that each of them gets; `None` for one that goes.
-    services: BTreeMap<ServiceName, Option<SpecHash>>,
-    /// What those of them are built from that are.
-    builds: BTreeMap<ServiceName, BuildDigest>,
-    /// Those of them whose version is not tried, because it failed: others are called back in its place.
-    staying: BTreeSet<ServiceName>,
-    /// Somebody has asked for something else meanwhile: what fails now says nothing about that.
-    is_superseded: bool,
-    is_given_up: bool,
-    /// A plan was made meanwhile, and left its services alone.
-    was_passed_over: bool,
-}
-
-impl Run {
-    fn of(
-        plan: &Plan,
-        versions: &BTreeMap<ServiceName, SpecHash>,
-        known: &BTreeMap<ServiceName, Known>,
-    ) -> Self {
-        let services = plan.services().into_iter();
-        let services = services.map(|service| (service.clone(), versions.get(service).cloned()));
-        let built = plan.steps.iter().filter(|step| step.action == Action::Build).map(|step| &step.service);
-        let builds = built.filter_map(|service| Some((service.clone(), known.get(service)?.digest.clone())));
-        Self { services: services.collect(), builds: builds.collect(), ..Self::default() }
-    }
-
-    /// Whether another version of one of its services is wanted, as far as that is known.
-    fn is_outdated(&self, planned: &Planned) -> bool {
-        let is_other = |(service, version): (&ServiceName, &Option<SpecHash>)| match self.builds.get(service)
-        {
-            // What comes of a build has another name once it is there.
-            Some(digest) if !self.is_superseded => {
-                planned.known.get(service).is_none_or(|known| known.digest != *digest)
-            }
-            _ => planned.versions.get(service) != version.as_ref(),
-        };
-        let readable = self.services.iter().filter(|(service, _)| !planned.failed.contains_key(*service));
-        readable.into_iter().any(is_other)
-    }
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -246,71 +210,6 @@ impl State {
         }
     }
 
-    fn apply(&mut self, platform: Arc<Platform>, only: Option<BTreeSet<ServiceName>>) -> Vec<Effect> {
-        // The manifest and the sources as they are: what was rolled back of them goes on.
-        self.pins.retain(|service, _| only.as_ref().is_some_and(|only| !only.contains(service)));
-        let asked = only.map(|names| with_callees(&platform, names));
-        // What was asked for before stays asked for; asking for all asks for all from then on.
-        self.active = match (self.platform.is_some(), self.active.take(), asked) {
-            (true, Some(before), Some(more)) => Some(before.union(&more).cloned().collect()),
-            (true, None, _) | (_, _, None) => None,
-            (false, _, asked) => asked,
-        };
-        self.failures.clear();
-        self.follow(platform)
-    }
-
-    fn follow(&mut self, platform: Arc<Platform>) -> Vec<Effect> {
-        // A wish lasts until the manifest says something new about the same service.
-        let before = self.platform.as_deref();
-        self.scale.retain(|service, _| {
-            let replicas = |platform: &Platform| platform.services.get(service).map(|spec| spec.run.replicas);
-            let now = replicas(&platform);
-            now.is_some() && before.is_none_or(|before| replicas(before) == now)
-        });
-        self.platform = Some(platform);
-        self.known.clear();
-        self.reconcile_soon()
-    }
-
-    fn succeed(&mut self, platform: Arc<Platform>, wishes: Wishes) -> Vec<Effect> {
-        let Wishes { scale, restart_through, last_generation, pins, digests, active } = wishes;
-        *self = Self { scale, restart_through, last_generation, ..Self::default() };
-        let effects = self.apply(platform, active);
-        self.pins = pins;
-        self.known =
-            digests.into_iter().map(|(name, digest)| (name, Known { digest, built: None })).collect();
-        effects
-    }
-
-    fn restart(&mut self, services: BTreeSet<ServiceName>) -> Vec<Effect> {
-        for service in &services {
-            if let Some(generation) = self.last_generation.get(service) {
-                self.restart_through.insert(service.clone(), *generation);
-            }
-        }
-        self.try_anew(services)
-    }
-
-    /// Somebody asked for something of these services: what has failed so far, or fails in what is under
-    /// way, says nothing about that.
-    fn try_anew(&mut self, services: BTreeSet<ServiceName>) -> Vec<Effect> {
-        self.failures.retain(|service, _| !services.contains(service));
-        let runs = self.runs.values_mut();
-        for run in runs.filter(|run| run.services.keys().any(|service| services.contains(service))) {
-            run.is_superseded = true;
-        }
-        self.ask_for(services);
-        self.reconcile_soon()
-    }
-
-    /// Adds to the services that are to run, with all that they call.
-    fn ask_for(&mut self, services: BTreeSet<ServiceName>) {
-        if let (Some(platform), Some(active)) = (&self.platform, &mut self.active) {
-            active.extend(with_callees(platform, services));
-        }
-    }
-
     fn reconcile_soon(&mut self) -> Vec<Effect> {
         match self.look {
             // Nobody has asked for anything yet, so nothing differs from it.
@@ -330,126 +229,6 @@ impl State {
     /// Nothing is left to do, if that is so.
     fn settled(&self) -> Option<Effect> {
         (!self.is_executing()).then_some(Effect::Settled)
-    }
-
-    /// Begins what was decided. What is under way for a version that nobody wants any more ends.
-    fn carry_out(&mut self, planned: Planned, now: Instant) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for (id, run) in &mut self.runs {
-            run.was_passed_over = true;
-            if run.is_outdated(&planned) && !run.is_given_up {
-                run.is_given_up = true;
-                effects.push(Effect::GiveUp(*id));
-            }
-        }
-        self.answered.clone_from(&self.drift);
-        self.planned_at = Some(now);
-        let Planned { plan, versions, known, failed } = planned;
-        self.versions = versions;
-        // How another version failed says nothing about the one that is wanted now.
-        self.failures.retain(|service, trouble| {
-            trouble.is_of_any_version()
-                || failed.contains_key(service)
-                || self.versions.get(service) == trouble.version.as_ref()
-        });
-        self.unpin(&known);
-        for (service, failure) in failed {
-            if !self.failures.get(&service).is_some_and(Trouble::has_failed) {
-                effects.push(Effect::Announce(EventKind::StepFailed {
-                    service: service.to_string(),
-                    step: StepKind::Start,
-                    subject: service.to_string(),
-                    failure: failure.clone(),
-                }));
-                self.count_failure(&service, failure, None, now);
-            }
-        }
-        for plan in plan.into_parts() {
-            effects.push(self.begin(plan, &known));
-        }
-        if self.look != Look::Stale {
-            self.known = known;
-        }
-        let was_stale = std::mem::replace(&mut self.look, Look::None) == Look::Stale;
-        if was_stale {
-            effects.extend(self.reconcile_soon());
-        }
-        effects.extend(self.settled());
-        effects
-    }
-
-    /// What was rolled back stays so until its sources are others.
-    fn unpin(&mut self, known: &BTreeMap<ServiceName, Known>) {
-        self.pins.retain(|service, pin| match known.get(service) {
-            Some(Known { digest, .. }) => pin.over.get_or_insert_with(|| digest.clone()) == digest,
-            None => true,
-        });
-    }
-
-    fn begin(&mut self, plan: Plan, known: &BTreeMap<ServiceName, Known>) -> Effect {
-        let mut run = Run::of(&plan, &self.versions, known);
-        let tried = self.failures.iter_mut().filter(|(service, _)| run.services.contains_key(*service));
-        tried.filter(|(_, trouble)| trouble.is_of_any_version()).for_each(|(_, trouble)| {
-            trouble.retry = Retry::UnderWay;
-        });
-        let waits = |service: &&ServiceName| {
-            self.failures.get(*service).is_some_and(|one| one.version.is_some() && one.has_failed())
-        };
-        run.staying = run.services.keys().filter(waits).cloned().collect();
-        self.runs_begun += 1;
-        let id = RunId(self.runs_begun);
-        self.runs.insert(id, run);
-        Effect::Execute { run: id, plan }
-    }
-
-    /// Notes a failure and says how long the service has to wait.
-    fn count_failure(
-        &mut self,
-        service: &ServiceName,
-        failure: Failure,
-        version: Option<SpecHash>,
-        now: Instant,
-    ) -> Duration {
-        let trouble = Trouble::after(self.failures.remove(service), failure, version, now);
-        let pause = trouble.retry_at().map_or(Duration::ZERO, |at| at - now);
-        self.failures.insert(service.clone(), trouble);
-        pause
-    }
-
-    fn finish(&mut self, id: RunId, report: Report, now: Instant) -> Vec<Effect> {
-        let Some(run) = self.runs.remove(&id) else { return Vec::new() };
-        let has_served = !report.succeeded.is_empty();
-        let rests =
-            |service: &&ServiceName| !report.built.contains(*service) && !run.staying.contains(*service);
-        for service in report.succeeded.iter().filter(rests) {
-            // Kept: a service that dies soon after getting ready is still failing in a row.
-            if let Some(trouble) = self.failures.get_mut(service) {
-                trouble.retry = Retry::UnderWay;
-            }
-            self.serving_since.insert(service.clone(), now);
-        }
-        // A build may have changed what it was made from; what failed may have lost what was made.
-        self.known.retain(|service, _| !report.built.contains(service));
-        self.known
-            .iter_mut()
-            .filter(|(service, _)| report.failed.contains_key(*service))
-            .for_each(|(_, known)| known.built = None);
-        if !run.is_superseded && !run.is_given_up {
-            for (service, failure) in report.failed {
-                let version = run.services.get(&service).cloned().flatten();
-                self.count_failure(&service, failure, version, now);
-            }
-        }
-        // What was built is to be started, what was broken off to be gone on with, and what could not be
-        // started without one of these may be now.
-        let goes_on = !report.built.is_empty()
-            || !report.given_up.is_empty()
-            || has_served && self.failures.values().any(Trouble::is_of_any_version);
-        // A look that is under way leaves alone what was being worked on when it began.
-        if goes_on || run.was_passed_over || run.is_superseded || self.look != Look::None {
-            return self.reconcile_soon();
-        }
-        self.settled().into_iter().collect()
     }
 
     /// Announced once, however often the engine is found not to answer.
@@ -489,21 +268,6 @@ impl State {
         self.reconcile_soon()
     }
 }
-
-/// The named services and, transitively, all that they call.
-fn with_callees(platform: &Platform, names: BTreeSet<ServiceName>) -> BTreeSet<ServiceName> {
-    let mut reached = BTreeSet::new();
-    let mut open: Vec<ServiceName> = names.into_iter().collect();
-    while let Some(name) = open.pop() {
-        let Some(service) = platform.services.get(&name) else { continue };
-        if reached.insert(name) {
-            open.extend(service.calls.iter().cloned());
-        }
-    }
-    reached
-}
-
-mod look;
 
 #[cfg(test)]
 mod tests;

@@ -37,8 +37,8 @@ struct Learned {
 /// What came of a build.
 pub struct Piece {
     pub made: Made,
-    /// Files that are known from now on to be written by the service's own builds, relative to its folder
-    /// where they are in there.
+    /// Files that are only now known to be written by the service's own builds (`out-*.txt` where each build
+    /// writes another one), relative to its folder where they are in there.
     pub own_writes: BTreeSet<PathBuf>,
 }
 
@@ -76,10 +76,9 @@ impl Workshop {
             *end = Some(Instant::now());
         }
         let made = made?;
-        let known = learned.own_writes.of(name).cloned().unwrap_or_default();
-        let own_writes = learned.own_writes.note(name, &made.sources).difference(&known);
+        let own_writes = learned.own_writes.note(name, &made.sources);
         let relative = |path: &PathBuf| path.strip_prefix(&service.spec.folder).unwrap_or(path).to_owned();
-        Ok(Piece { own_writes: own_writes.map(relative).collect(), made })
+        Ok(Piece { own_writes: own_writes.iter().map(relative).collect(), made })
     }
 
     /// A file of a service was written at this time. If nothing was being built then, it is nothing that

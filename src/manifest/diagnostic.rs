@@ -2,6 +2,7 @@
 //!
 //! Plain data that owns what it shows; no colours. `ui` may render the parts in its own way.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -59,14 +60,21 @@ impl fmt::Display for Diagnostic {
 pub struct Diagnostics {
     problems: Vec<Diagnostic>,
     omitted: usize,
+    missing: BTreeSet<PathBuf>,
 }
 
 impl Diagnostics {
-    pub(super) fn new(mut problems: Vec<Diagnostic>, omitted: usize) -> Self {
+    pub(super) fn new(mut problems: Vec<Diagnostic>, omitted: usize, missing: BTreeSet<PathBuf>) -> Self {
         problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         // A file that several services name is read for each of them.
         problems.dedup();
-        Self { problems, omitted }
+        Self { problems, omitted, missing }
+    }
+
+    /// Files and folders that are named and are not there, by where they would be.
+    #[must_use]
+    pub fn missing(&self) -> &BTreeSet<PathBuf> {
+        &self.missing
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {

@@ -52,10 +52,13 @@ fn read_file(named: &Located<String>, ground: Ground<'_>, problems: &Problems) -
         }
         Err(error) => {
             let (fault, hint) = match error.kind() {
-                ErrorKind::NotFound => (
-                    format!("there is no file {:?}", named.value),
-                    "create it, or leave it out here; the path begins at the folder of service.toml",
-                ),
+                ErrorKind::NotFound => {
+                    problems.miss(ground.place_of_missing(&named.value));
+                    (
+                        format!("there is no file {:?}", named.value),
+                        "create it, or leave it out here; the path begins at the folder of service.toml",
+                    )
+                }
                 _ => (
                     format!("{:?} cannot be read: {error}", named.value),
                     "check that it is a file and that you may read it",

@@ -1,5 +1,6 @@
 //! Why there is no platform to work with.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -22,6 +23,15 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
+    /// Files and folders whose creation is worth another look.
+    #[must_use]
+    pub fn missing(&self) -> BTreeSet<PathBuf> {
+        match self {
+            Self::Invalid(found) => found.missing().clone(),
+            Self::NotFound { .. } | Self::Unreadable { .. } => BTreeSet::new(),
+        }
+    }
+
     /// What to do next; `None` where each problem carries its own hint.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

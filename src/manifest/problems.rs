@@ -1,6 +1,7 @@
 //! Where every reader and check puts what it found. Decides nothing.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -17,6 +18,7 @@ pub struct Problems {
     // Interior mutability lets every section of a file share one collector.
     kept: RefCell<Vec<Diagnostic>>,
     omitted: Cell<usize>,
+    missing: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Problems {
@@ -56,6 +58,11 @@ impl Problems {
         });
     }
 
+    /// Besides what is reported: once something is at this path, it is worth another look.
+    pub fn miss(&self, path: PathBuf) {
+        self.missing.borrow_mut().insert(path);
+    }
+
     /// Counts what there is no room for.
     fn has_room(&self) -> bool {
         let has_room = self.kept.borrow().len() < MAX_KEPT;
@@ -66,7 +73,8 @@ impl Problems {
     /// `None` when nothing was reported.
     pub fn into_diagnostics(self) -> Option<Diagnostics> {
         let kept = self.kept.into_inner();
-        if kept.is_empty() { None } else { Some(Diagnostics::new(kept, self.omitted.get())) }
+        let missing = self.missing.into_inner();
+        if kept.is_empty() { None } else { Some(Diagnostics::new(kept, self.omitted.get(), missing)) }
     }
 }
 

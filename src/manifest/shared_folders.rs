@@ -35,6 +35,7 @@ fn resolve(named: &Located<String>, ground: Ground<'_>, problems: &Problems) -> 
     let shown = &named.value;
     let (message, hint) = match ground.at(shown).canonicalize() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
+            problems.miss(ground.place_of_missing(shown));
             (format!("there is no folder {shown:?}"), "the path begins at the folder of service.toml")
         }
         Err(error) => (format!("{shown:?} cannot be read: {error}"), "check its permissions"),

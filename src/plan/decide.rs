@@ -8,7 +8,7 @@ use super::policy::{Course, Leaving, Policy};
 use super::step::{Action, Cause, Plan, Step, StepId};
 use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::desired::{Desired, DesiredService};
-use crate::model::instance::InstanceName;
+use crate::model::instance::{Generation, InstanceName};
 use crate::model::name::ServiceName;
 use crate::model::observed::{InstanceState, Observed, ObservedInstance};
 
@@ -150,7 +150,7 @@ impl<'a> Planner<'a> {
             }
             let leftover = sorted.clear.iter().find(|instance_seen| instance_seen.name == instance);
             let cause =
-                start_cause(service, sorted, leavers.next().is_some(), leftover.map(|seen| seen.state));
+                self.start_cause(service, sorted, leavers.next().is_some(), leftover.map(|seen| seen.state));
             let start = self.push(&after, name, Action::Start(instance.clone()), cause);
             newcomers.push(self.plan_admission(&[start], instance, Cause::Started));
         }
@@ -259,27 +259,35 @@ impl<'a> Planner<'a> {
         self.endpoint_state(instance) == Some(EndpointState::Ready)
     }
 
+    fn start_cause(
+        &self,
+        service: &DesiredService,
+        sorted: &Sorted<'_>,
+        replaces_one: bool,
+        leftover: Option<InstanceState>,
+    ) -> Cause {
+        let replaced = sorted.leave.iter().find(|old| old.name.generation != sorted.generation);
+        match (replaced, leftover) {
+            (Some(old), _) if replaces_one && old.hash == service.hash => Cause::Restart(old.name.generation),
+            (Some(old), _) if replaces_one => self.replacement(service, old.name.generation),
+            (_, Some(state)) => Cause::Stopped(state),
+            _ if sorted.keep.is_empty() && sorted.leave.is_empty() => Cause::FirstStart,
+            _ => Cause::Scaled { from: sorted.keep.len(), to: usize::from(service.replicas) },
+        }
+    }
+
+    fn replacement(&self, service: &DesiredService, before: Generation) -> Cause {
+        match self.policy.edits.get(&service.spec.name) {
+            Some(fields) => Cause::Edited { before, fields: fields.clone() },
+            None => Cause::Replaces(before),
+        }
+    }
+
     fn push(&mut self, after: &[StepId], service: &ServiceName, action: Action, cause: Cause) -> StepId {
         let id = StepId(self.steps.len() + 1);
         let mut after = after.to_vec();
         after.sort_unstable();
         self.steps.push(Step { id, after, service: service.clone(), action, cause });
         id
-    }
-}
-
-fn start_cause(
-    service: &DesiredService,
-    sorted: &Sorted<'_>,
-    replaces_one: bool,
-    leftover: Option<InstanceState>,
-) -> Cause {
-    let replaced = sorted.leave.iter().find(|old| old.name.generation != sorted.generation);
-    match (replaced, leftover) {
-        (Some(old), _) if replaces_one && old.hash == service.hash => Cause::Restart(old.name.generation),
-        (Some(old), _) if replaces_one => Cause::Replaces(old.name.generation),
-        (_, Some(state)) => Cause::Stopped(state),
-        _ if sorted.keep.is_empty() && sorted.leave.is_empty() => Cause::FirstStart,
-        _ => Cause::Scaled { from: sorted.keep.len(), to: usize::from(service.replicas) },
     }
 }

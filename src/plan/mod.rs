@@ -12,7 +12,7 @@ mod policy;
 mod step;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use callees::held_back;
 pub use decide::plan;

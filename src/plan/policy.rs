@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::desired::DesiredService;
+use crate::model::difference::Differences;
 use crate::model::instance::{Generation, SpecHash};
 use crate::model::name::ServiceName;
 
@@ -24,6 +25,8 @@ pub struct Policy {
     pub last_generation: BTreeMap<ServiceName, Generation>,
     /// Instances up to this generation are to be replaced although nothing about them differs.
     pub restart_through: BTreeMap<ServiceName, Generation>,
+    /// What differs in the manifest since what runs of each service was made: what people are told of why.
+    pub edits: BTreeMap<ServiceName, Differences>,
     /// How long an instance that nobody wants any more has to stop, and its requests to finish.
     pub leaving: Leaving,
     /// For how long there is a way back from a new instance.
@@ -45,6 +48,7 @@ impl Default for Policy {
             waiting: BTreeMap::new(),
             last_generation: BTreeMap::new(),
             restart_through: BTreeMap::new(),
+            edits: BTreeMap::new(),
             leaving: Leaving::default(),
             window: WATCH_WINDOW,
         }

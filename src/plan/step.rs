@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::difference::Differences;
 use crate::model::event::StepKind;
 use crate::model::instance::{Generation, InstanceName};
 use crate::model::name::ServiceName;
@@ -62,6 +63,11 @@ pub enum Cause {
     NotBuilt,
     FirstStart,
     Replaces(Generation),
+    /// As [`Self::Replaces`], and its manifest says something else by now.
+    Edited {
+        before: Generation,
+        fields: Differences,
+    },
     Scaled {
         from: usize,
         to: usize,
@@ -230,6 +236,7 @@ impl fmt::Display for Cause {
             Self::NotBuilt => f.write_str("no build of these sources yet"),
             Self::FirstStart => f.write_str("nothing of it runs"),
             Self::Replaces(generation) => write!(f, "replaces {generation}"),
+            Self::Edited { before, fields } => write!(f, "replaces {before}: {fields}"),
             Self::Scaled { from, to } => write!(f, "scaled from {from} to {to}"),
             Self::Stopped(state) => write!(f, "{state}"),
             Self::Adopted => f.write_str("runs already, adopted"),

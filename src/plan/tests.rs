@@ -9,7 +9,7 @@ use crate::model::observed::InstanceState;
 
 mod going_back;
 mod properties;
-mod world;
+pub mod world;
 
 #[test]
 fn what_comes_after_a_build_is_left_for_later_and_nothing_else_is() {

@@ -1,5 +1,5 @@
-//! Collects what builds have left, in the background: after something new is live, what is beyond the
-//! budget goes.
+//! Collects what builds have left, in the background: after something new is live, or once the manifest has
+//! another budget, what is beyond it goes.
 //!
 //! It listens to the bus like anybody else, holds nobody up, and is at work on one collection at most.
 //! What it cannot do is said and left to the next time.
@@ -31,8 +31,10 @@ pub fn start(
     let platform = traffic.platform();
     let keeping = Keeping::new(&platform.id, &platform.root, folder, vec![Arc::clone(runtime)]);
     let (events, keeping, traffic) = (bus.events(true), Arc::new(keeping), Arc::clone(traffic));
+    let budget = move || traffic.platform().budget;
+    let now = budget.clone();
     let collect = move || {
-        let (keeping, recorder, budget) = (Arc::clone(&keeping), recorder.clone(), traffic.platform().budget);
+        let (keeping, recorder, budget) = (Arc::clone(&keeping), recorder.clone(), budget());
         async move {
             // What has just become live is worth most, and the history has to say so.
             recorder.flush().await;
@@ -40,7 +42,7 @@ pub fn start(
         }
         .boxed()
     };
-    tokio::spawn(run(events, collect));
+    tokio::spawn(run(events, now, collect));
 }
 
 async fn collect(keeping: &Keeping, budget: &Budget) {
@@ -53,7 +55,11 @@ async fn collect(keeping: &Keeping, budget: &Budget) {
     }
 }
 
-async fn run(mut events: BoxStream<'static, Event>, collect: impl Fn() -> BoxFuture<'static, ()>) {
+async fn run(
+    mut events: BoxStream<'static, Event>,
+    budget: impl Fn() -> Budget,
+    collect: impl Fn() -> BoxFuture<'static, ()>,
+) {
     let mut occasion = Occasion::default();
     let mut collecting: Option<BoxFuture<'static, ()>> = None;
     loop {
@@ -64,7 +70,7 @@ async fn run(mut events: BoxStream<'static, Event>, collect: impl Fn() -> BoxFut
         tokio::select! {
             event = events.next() => match event.map(|event| event.kind) {
                 None | Some(EventKind::Stopping | EventKind::Replaced) => return,
-                Some(kind) => occasion.note(&kind),
+                Some(kind) => occasion.note(&kind, budget()),
             },
             () = done(&mut collecting) => collecting = None,
         }
@@ -85,22 +91,24 @@ struct Occasion {
     /// Whether something was built, or may have been, that was not followed by a collection.
     built: bool,
     due: bool,
+    /// What there was last to keep it within.
+    budget: Option<Budget>,
 }
 
 impl Default for Occasion {
     /// Nobody knows what was before.
     fn default() -> Self {
-        Self { built: true, due: false }
+        Self { built: true, due: false, budget: None }
     }
 }
 
 impl Occasion {
-    fn note(&mut self, kind: &EventKind) {
+    /// `budget` is that of the manifest as it is by then. Whatever another manifest leads to is settled after
+    /// it, be it nothing.
+    fn note(&mut self, kind: &EventKind, budget: Budget) {
+        self.built |= self.budget.replace(budget) != Some(budget);
         match kind {
-            // With a wish comes the manifest as it is by then, and perhaps another budget.
-            EventKind::StepFinished { step: StepKind::Build, .. } | EventKind::Asked { .. } => {
-                self.built = true;
-            }
+            EventKind::StepFinished { step: StepKind::Build, .. } => self.built = true,
             // What is built shows whether it serves before anything else has to go for it.
             EventKind::DeploymentEnded { outcome: Outcome::Live, .. } | EventKind::Settled { .. } => {
                 self.due |= std::mem::take(&mut self.built);

@@ -1,6 +1,7 @@
 //! What the admin door can ask of the running platform.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -184,6 +185,13 @@ impl PlatformControl {
         }
     }
 
+    /// Has the manifest looked at again once something is at one of these paths.
+    fn wait_for(&self, missing: BTreeSet<PathBuf>) {
+        if let Some(watch) = self.watch.get().filter(|_| !missing.is_empty()) {
+            watch.follow(Layout::of(&self.traffic.platform()).expecting(missing));
+        }
+    }
+
     fn accept(&self) {
         if self.refused().take().is_some() {
             self.bus.announce(EventKind::ManifestFollowed);
@@ -208,9 +216,10 @@ impl PlatformControl {
         let path = before.root.join(manifest::MANIFEST_FILE);
         let loaded = tokio::task::spawn_blocking(move || manifest::load(&path)).await;
         let refused = |message: String| Refusal { message, hint: None };
-        let platform = loaded
-            .map_err(|error| refused(error.to_string()))?
-            .map_err(|error| Refusal { hint: error.hint().map(str::to_owned), message: error.to_string() })?;
+        let platform = loaded.map_err(|error| refused(error.to_string()))?.map_err(|error| {
+            self.wait_for(error.missing());
+            Refusal { hint: error.hint().map(str::to_owned), message: error.to_string() }
+        })?;
         let fixed = [
             ("the platform's name", before.id != platform.id),
             ("[gateway]", before.gateway != platform.gateway),

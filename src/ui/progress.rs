@@ -68,7 +68,9 @@ impl<'a> Progress<'a> {
                 self.note(Style::Bad, &format!("{instance} {state}{next}"));
             }
             EventKind::DeploymentEnded { outcome: Outcome::Live, .. } => {
-                deployments.iter().for_each(|deployment| self.deployed(deployment));
+                for deployment in &deployments {
+                    self.deployed(deployment);
+                }
             }
             EventKind::DeploymentEnded { service, outcome: Outcome::Unchanged, .. } => {
                 self.settle(service, Style::Dim, &format!("{service}: nothing new came of it"));

@@ -84,6 +84,14 @@ impl Layout {
         }
     }
 
+    /// As it is, and told when something comes to be at one of these paths: what a manifest names that cannot be
+    /// followed without it.
+    #[must_use]
+    pub fn expecting(mut self, missing: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.files.extend(missing);
+        self
+    }
+
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
@@ -150,7 +158,8 @@ impl Layout {
         for inside in self.trees.keys().chain(&self.files).chain([&self.manifest]) {
             let above = inside.ancestors().skip(1).take_while(|above| above.starts_with(&self.root));
             ways.extend(above.map(Path::to_owned));
-            ways.extend(inside.parent().map(Path::to_owned));
+            // What is not there yet may come with the folders that lead to it.
+            ways.extend(inside.ancestors().skip(1).find(|above| is_folder(above)).map(Path::to_owned));
         }
         ways.retain(|way| is_folder(way));
         ways

@@ -27,10 +27,12 @@ fn told(shop: &TestPlatform, service: &str) -> Vec<String> {
 fn every_deployment_is_told_while_the_platform_is_up_and_when_it_is_down() {
     let shop = shop();
     shop.write(&TestService::named("order").set("GREETING", "hello"));
+    let plan = shop.msctl(&["up", "--plan"]).success().stdout;
+    assert!(plan.contains("order.v2.1  create+start  replaces v1: configuration.GREETING\n"), "{plan}");
     shop.up();
     shop.msctl(&["restart", "order"]).success();
     shop.msctl(&["scale", "order=2"]).success();
-    let up = ["v3 restart-asked-for live", "v2 changed superseded", "v1 first-start superseded"];
+    let up = ["v3 restart-asked-for live", "v2 manifest-changed superseded", "v1 first-start superseded"];
     assert_eq!(told(&shop, "order"), up);
     assert_eq!(told(&shop, "product"), ["v1 first-start live"]);
     shop.msctl(&["down"]).success();
@@ -60,7 +62,10 @@ fn the_table_is_newest_first_and_fits_a_terminal() {
         .collect();
     assert_eq!(lines[0], ["SERVICE", "VERSION", "WHEN", "CAUSE", "TOOK", "OUTCOME"]);
     // It is tried again and again, which is one deployment.
-    assert_eq!((lines.len(), lines[1][0], lines[1][3], lines[1][4]), (3, "order", "changed", "-"));
+    assert_eq!(
+        (lines.len(), lines[1][0], lines[1][3], lines[1][4]),
+        (3, "order", "configuration.EXIT_CODE", "-")
+    );
     assert!(lines[1][5].starts_with("failed"), "{}", table.stdout);
     assert_eq!((lines[2][1], lines[2][3], lines[2][5]), ("v1", "first start", "live"));
     assert!(table.stdout.lines().all(|line| line.chars().count() <= 80), "{}", table.stdout);

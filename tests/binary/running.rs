@@ -156,7 +156,7 @@ fn a_changed_service_is_replaced_by_the_next_up_and_others_are_not() {
     shop.write(&TestService::named("order").calls("product").set("GREETING", "hello"));
     let plan = shop.msctl(&["up", "--plan"]).success();
     insta::assert_snapshot!(plan.stdout, @r#"
-    []    #1 order.v2.1  create+start  replaces v1
+    []    #1 order.v2.1  create+start  replaces v1: configuration.GREETING
     [1]   #2 order.v2.1  await-ready   started
     [2]   #3 order.v2.1  admit         ready
     [3]   #4 order.v1.1  withdraw      replaced by v2

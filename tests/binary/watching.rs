@@ -194,6 +194,29 @@ fn a_build_that_writes_its_own_sources_ends_and_is_named() {
 }
 
 #[test]
+fn a_build_that_writes_another_file_each_time_ends_and_is_named() {
+    let shop = shop(&[edited("order")]);
+    save(&shop, "order", "check", "echo > out-$(date +%s%N).txt");
+    let noticed = until_event(&shop, "noticed");
+    let message = noticed["message"].as_str().unwrap();
+    assert!(message.contains("into its own sources: out-*.txt;"), "{noticed}");
+    assert_eq!(noticed["hint"], "list it in .gitignore");
+    until(SOON, "the loop's end", || {
+        told(&shop, "order").last().filter(|last| last.ends_with("live")).map(drop)
+    });
+    let built = builds(&shop);
+    save(&shop, "order", "notes", "hello");
+    until(SOON, "another version", || {
+        let ran = shop.msctl(&["history", "order", "--format", "jsonl"]).success();
+        ran.stdout.contains("\"notes\"").then_some(())
+    });
+    until(SOON, "the loop's end", || {
+        told(&shop, "order").last().filter(|last| last.ends_with("live")).map(drop)
+    });
+    assert!(builds(&shop) <= built + 2, "{} builds for one save", builds(&shop) - built);
+}
+
+#[test]
 fn a_newer_save_ends_the_build_of_the_older_one() {
     let shop = shop(&[edited("order")]);
     save(&shop, "order", "check", "echo begun > $MSCTL_CACHE/begun; sleep 600");
@@ -280,6 +303,20 @@ fn a_file_of_variables_that_breaks_changes_nothing_until_it_is_mended() {
     until_event(&shop, "manifest-followed");
     until_told(&shop, "order", &["v1 first-start superseded", "v2 manifest-changed live"]);
     assert_eq!(variable(&shop, "order", "WORD"), "two");
+}
+
+#[test]
+fn what_a_manifest_names_before_it_is_there_is_followed_when_it_comes() {
+    let shop = shop(&[edited("order")]);
+    shop.write(&edited("order").shares("../../libs/common").run("env_files = [\"../../config/dev.env\"]"));
+    let refused = until_event(&shop, "manifest-refused");
+    assert!(refused["message"].as_str().unwrap().contains("there is no folder"), "{refused}");
+    save_beside(&shop, "libs/common/words", "one");
+    save_beside(&shop, "config/dev.env", "WORD=one\n");
+    until_event(&shop, "manifest-followed");
+    until(SOON, "the variable", || {
+        (told(&shop, "order").len() > 1 && variable(&shop, "order", "WORD") == "one").then_some(())
+    });
 }
 
 #[test]

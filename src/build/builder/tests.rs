@@ -260,10 +260,11 @@ async fn a_build_that_writes_into_a_shared_folder_is_told_and_can_be_ignored() {
     let build = packed("mkdir -p out && cp main out/order && date +%N >> ../common/stamp");
     let service = ServiceSpec { shared: [common.clone()].into(), ..scene.service(build, None) };
     let first = make(&scene, &service).await;
-    let written = BTreeSet::from([common.join("stamp")]);
+    let written = std::collections::BTreeSet::from([common.join("stamp")]);
     assert_eq!((first.marked, first.sources.changed()), (Marked::No, written.clone()));
     let Scene { root, fake, builder } = scene;
-    let scene = Scene { root, fake, builder: builder.ignoring(&service.name, &written) };
+    let scene =
+        Scene { root, fake, builder: builder.ignoring(&service.name, &written.into_iter().collect()) };
     assert_eq!(make(&scene, &service).await.marked, Marked::Yes);
 }
 
@@ -387,13 +388,32 @@ async fn a_build_that_writes_its_own_sources_is_told_and_can_be_ignored() {
         assert_eq!((first.marked, first.sources.changed()), (Marked::No, [stamp.clone()].into()));
         assert!(own.note(&service.name, &first.sources).is_empty());
         let second = make(&scene, &service).await;
-        let written = own.note(&service.name, &second.sources).clone();
-        assert_eq!(written, [stamp].into());
+        assert_eq!(own.note(&service.name, &second.sources), [stamp].into());
+        let written = own.of(&service.name).unwrap();
         let Scene { root, fake, builder } = scene;
-        let scene = Scene { root, fake, builder: builder.ignoring(&service.name, &written) };
+        let scene = Scene { root, fake, builder: builder.ignoring(&service.name, written) };
         let third = make(&scene, &service).await;
         assert_eq!((third.marked, third.sources.changed().len()), (Marked::Yes, 0), "it comes to rest");
     }
+}
+
+#[tokio::test]
+async fn a_build_that_writes_a_file_of_another_name_each_time_comes_to_rest() {
+    let scene = Scene::new(&Engine::No);
+    scene.write("main", "program");
+    let command = "mkdir -p out && cp main out/order && touch out-$(ls | wc -l).txt";
+    let service = scene.service(packed(command), None);
+    let mut own = OwnWrites::default();
+    assert!(own.note(&service.name, &make(&scene, &service).await.sources).is_empty());
+    let second = make(&scene, &service).await;
+    assert_eq!(own.note(&service.name, &second.sources), [service.folder.join("out-*.txt")].into());
+    let Scene { root, fake, builder } = scene;
+    let builder = builder.ignoring(&service.name, own.of(&service.name).unwrap());
+    let scene = Scene { root, fake, builder };
+    let digest = scene.builder.digest(&service).await.unwrap();
+    let third = make(&scene, &service).await;
+    assert_eq!((third.marked, third.sources.changed().len()), (Marked::Yes, 0), "it comes to rest");
+    assert_eq!(scene.builder.digest(&service).await.unwrap(), digest);
 }
 
 #[tokio::test]

@@ -174,7 +174,10 @@ fn an_edited_manifest_is_told_by_its_fields() {
     order.configuration.insert("CURRENCY".into(), "USD".into());
     let mut after = platform([order, service("mail", &[])]);
     after.configuration.insert("REGION".into(), "eu".into());
-    desk.deployments.edited(&before, &after);
-    let begun = desk.begin(&wanted("d", false), vec![start(2, replaces())]).unwrap();
+    let name = name_of("order");
+    let fields = after.differences(&after.services[&name], &before, &before.services[&name]);
+    assert_eq!(fields.to_string(), "configuration.CURRENCY, configuration.REGION, run.pids 64 → 65");
+    let edited = Why::Edited { before: Generation::FIRST, fields };
+    let begun = desk.begin(&wanted("d", false), vec![start(2, edited)]).unwrap();
     assert_eq!(begun.cause.to_string(), "configuration.CURRENCY, configuration.REGION, run.pids");
 }

@@ -1,9 +1,12 @@
 //! Changes to what runs, which nobody who sends requests should notice.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::fixtures::{name_of, names, of_version, service, with_replicas};
+use super::fixtures::{name_of, names, of_version, platform, service, with_replicas};
 use super::stage::Stage;
+use crate::model::platform::ServiceSpec;
+use crate::model::quantity::ByteSize;
 
 #[tokio::test]
 async fn a_new_version_takes_over_before_the_old_one_leaves() {
@@ -66,4 +69,52 @@ async fn a_change_that_comes_during_another_is_done_too() {
     let product = "product.v1.1";
     assert!(stage.existing().await.ends_with(product) && stage.routes.serving().ends_with(product));
     assert_eq!(stage.existing().await, stage.routes.serving());
+}
+
+fn with_memory(mut service: ServiceSpec, mebibytes: u64) -> ServiceSpec {
+    service.run.limits.memory = ByteSize::from_mebibytes(mebibytes);
+    service
+}
+
+async fn first_line(stage: &Stage, services: impl IntoIterator<Item = ServiceSpec>) -> String {
+    let plan = stage.engine.plan(Arc::new(platform(services)), None).await.unwrap().unwrap();
+    plan.to_string()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split("create+start")
+        .last()
+        .unwrap()
+        .trim()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn a_plan_names_what_was_edited_since_what_runs_was_made() {
+    let stage = Stage::new();
+    stage.deploy([with_memory(service("order", &[]), 64)]).await;
+    let edited = || [with_memory(service("order", &[]), 128)];
+    assert_eq!(first_line(&stage, edited()).await, "replaces v1: run.memory 64MiB → 128MiB");
+    assert_eq!(
+        first_line(&stage, edited()).await,
+        "replaces v1: run.memory 64MiB → 128MiB",
+        "nothing was done"
+    );
+    stage.deploy(edited()).await;
+    assert_eq!(first_line(&stage, edited()).await, "");
+    let another = of_version(with_memory(service("order", &[]), 128), 2);
+    assert_eq!(first_line(&stage, [another]).await, "replaces v2: build", "what was followed is forgotten");
+}
+
+#[tokio::test]
+async fn what_was_edited_is_named_until_it_is_what_runs() {
+    let stage = Stage::new();
+    stage.deploy([with_memory(service("order", &[]), 64)]).await;
+    let broken = of_version(with_memory(service("order", &[]), 128), 9);
+    assert!(stage.apply([broken]).await.failed.contains_key("order"));
+    let mended = of_version(with_memory(service("order", &[]), 256), 2);
+    assert_eq!(first_line(&stage, [mended.clone()]).await, "replaces v1: build, run.memory 64MiB → 256MiB");
+    stage.deploy([mended]).await;
+    let began = stage.journal.causes();
+    assert_eq!(began.last().map(String::as_str), Some("build, run.memory"));
 }

@@ -163,6 +163,15 @@ impl Journal {
         self.events.borrow().iter().filter_map(step).collect()
     }
 
+    /// Why each deployment began, in order.
+    pub fn causes(&self) -> Vec<String> {
+        let cause = |event: &EventKind| match event {
+            EventKind::DeploymentBegun(beginning) => Some(beginning.cause.to_string()),
+            _ => None,
+        };
+        self.events.borrow().iter().filter_map(cause).collect()
+    }
+
     /// Asserts that each of these steps comes after the one before it.
     pub fn assert_order(&self, expected: &[&str]) {
         let steps = self.steps();

@@ -91,12 +91,31 @@ async fn a_newer_version_does_not_wait_until_the_one_before_was_watched() {
     watched(&stage, "order.v3.1").await;
     assert_eq!(stage.existing().await, "order.v1.1 order.v2.1 order.v3.1");
     assert_eq!(stage.routes.serving(), "order.v3.1");
+    stage.journal.forget();
     stage.fake.exit(&instance("order.v3.1"), 3);
+    watched(&stage, "order.v2.1").await;
+    assert_eq!(stage.routes.serving(), "order.v2.1", "what served last is what it goes back to");
+    stage.fake.exit(&instance("order.v2.1"), 3);
     let outcome = third.await.unwrap();
     assert!(outcome.failed["order"].message.starts_with("order.v3.1 exited"), "{outcome:?}");
     assert_eq!(second.await.unwrap(), outcome);
-    assert_eq!(stage.routes.serving(), "order.v2.1", "what served last is what it goes back to");
+    stage.assert_serving("order.v1.1").await;
     assert_eq!(stage.fewest("order"), 1);
+}
+
+#[tokio::test]
+async fn a_newer_version_that_fails_leaves_the_one_before_to_be_watched_to_its_end() {
+    let stage = deployed(1).await;
+    let second = begin(&stage, order(2, 1));
+    watched(&stage, "order.v2.1").await;
+    stage.journal.forget();
+    let third = begin(&stage, order(9, 1));
+    watched(&stage, "order.v2.1").await;
+    stage.fake.exit(&instance("order.v2.1"), 3);
+    assert!(third.await.unwrap().failed.contains_key("order"));
+    stage.assert_serving("order.v1.1").await;
+    assert_eq!(stage.fewest("order"), 1);
+    drop(second);
 }
 
 #[tokio::test]

@@ -221,3 +221,15 @@ fn a_broken_file_that_two_services_name_is_told_of_once() {
     scratch.write("services/product/service.toml", product.as_bytes());
     assert_eq!(scratch.refusal().matches("PORT is set by the platform itself").count(), 1);
 }
+
+#[test]
+fn what_is_named_and_not_there_is_told_by_where_it_would_be() {
+    let named =
+        "shared = [\"../../libs/none\", \"../../linked/deep\"]\n[run]\nenv_files = [\"a/../dev.env\"]";
+    let scratch = shop(&packed(named));
+    symlink("libs/common", scratch.root().join("linked")).unwrap();
+    let root = scratch.root().canonicalize().unwrap();
+    let expected = ["libs/none", "libs/common/deep", "services/order/dev.env"].map(|path| root.join(path));
+    assert_eq!(scratch.load().unwrap_err().missing(), expected.into());
+    assert!(shop("[service]\n").load().unwrap_err().missing().is_empty());
+}

@@ -27,10 +27,8 @@ impl<'a> Sorted<'a> {
 impl<'a> Planner<'a> {
     pub(super) fn sort_instances(&self, service: &DesiredService) -> Sorted<'a> {
         let name = &service.spec.name;
-        let outdated = self.policy.restart_through.get(name);
-        let is_wanted = |instance: &ObservedInstance| {
-            instance.hash == service.hash && outdated.is_none_or(|last| instance.name.generation > *last)
-        };
+        let is_wanted =
+            |instance: &ObservedInstance| instance.hash == service.hash && !self.is_outdated(instance);
         let all = self.instances_of(name);
         // Labels that somebody meddled with may show two versions under one number: take a new one.
         let is_pure = |generation: Generation| {
@@ -56,5 +54,11 @@ impl<'a> Planner<'a> {
         keep.sort_by_key(|instance| (!self.is_admitted(&instance.name), instance.name.replica));
         leave.extend(keep.split_off(keep.len().min(usize::from(service.replicas))));
         Sorted { keep, leave, clear, generation }
+    }
+
+    /// Whether it is to be replaced although nothing about it differs.
+    pub(super) fn is_outdated(&self, instance: &ObservedInstance) -> bool {
+        let through = self.policy.restart_through.get(&instance.name.service);
+        through.is_some_and(|last| instance.name.generation <= *last)
     }
 }

@@ -115,6 +115,35 @@ fn while_a_failed_version_waits_an_older_one_that_runs_is_called_back() {
 }
 
 #[test]
+fn a_version_that_was_on_watch_when_the_next_one_failed_is_watched_to_the_end_and_the_older_one_goes() {
+    let older = failing(replaced(1)).runs("a.v1.1", "old").drains("a.v1.1").runs("a.v2.1", "untried");
+    check(
+        &older.clone().serves("a.v2.1"),
+        "\
+[]    #1 a.v1.1  drain ≤10s   requests in flight
+[]    #2 a.v2.1  watch ≤2s    back to v1 if it stops
+[1,2] #3 a.v1.1  stop+remove  drained
+",
+    );
+    check(
+        &older,
+        "\
+[]      #1 a.v2.1  admit        stands in for the wanted version
+[]      #2 a.v1.1  drain ≤10s   requests in flight
+[1]     #3 a.v2.1  watch ≤2s    back to v1 if it stops
+[1,2,3] #4 a.v1.1  stop+remove  drained
+",
+    );
+}
+
+#[test]
+fn what_nobody_asked_for_keeps_all_that_runs_of_it() {
+    let mut world = replaced(1).runs("a.v1.1", "old").runs("a.v2.1", "newer").serves("a.v2.1");
+    world.policy.held.insert("a".parse().unwrap());
+    check(&world, "");
+}
+
+#[test]
 fn what_is_left_of_a_failed_version_and_serves_nobody_goes() {
     let world = failing(replaced(2))
         .runs("a.v1.1", "old")

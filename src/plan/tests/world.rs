@@ -134,14 +134,11 @@ impl World {
                 *self = std::mem::take(self).serves(&name.to_string())
             }
             Action::Withdraw(name) => {
-                let endpoints = self.catalog.services.get_mut(&name.service).expect("admitted before");
-                let endpoint = endpoints.iter_mut().find(|endpoint| endpoint.instance == *name);
-                endpoint.expect("admitted before").state = EndpointState::Draining;
+                let is_known = self.catalog.endpoints().any(|endpoint| endpoint.instance == *name);
+                assert!(is_known, "{name} was not admitted before");
+                self.withdraw(name);
             }
-            Action::Remove { instance, .. } => {
-                self.observed.instances.retain(|seen| seen.name != *instance);
-                self.forget(instance);
-            }
+            Action::Remove { instance, .. } => self.remove(instance),
         }
     }
 
@@ -156,13 +153,26 @@ impl World {
     /// An instance takes no new requests.
     pub fn drains(mut self, name: &str) -> Self {
         self = self.serves(name);
-        let endpoints = self.catalog.services.values_mut().flatten();
-        let of_it = endpoints.filter(|endpoint| endpoint.instance == instance(name));
-        of_it.for_each(|endpoint| endpoint.state = EndpointState::Draining);
+        self.withdraw(&instance(name));
         self
     }
 
-    fn forget(&mut self, name: &InstanceName) {
+    pub fn withdraw(&mut self, name: &InstanceName) {
+        let endpoints = self.catalog.services.values_mut().flatten();
+        let of_it = endpoints.filter(|endpoint| endpoint.instance == *name);
+        of_it.for_each(|endpoint| endpoint.state = EndpointState::Draining);
+    }
+
+    pub fn remove(&mut self, name: &InstanceName) {
+        self.observed.instances.retain(|seen| seen.name != *name);
+        self.forget(name);
+    }
+
+    pub fn is_running(&self, name: &InstanceName) -> bool {
+        self.observed.instances.iter().any(|seen| seen.name == *name && seen.state.is_running())
+    }
+
+    pub fn forget(&mut self, name: &InstanceName) {
         for endpoints in self.catalog.services.values_mut() {
             endpoints.retain(|endpoint| endpoint.instance != *name);
         }

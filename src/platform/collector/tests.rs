@@ -19,15 +19,11 @@ fn settled() -> EventKind {
     EventKind::Settled { ready: Vec::new(), failed: Vec::new(), took: Duration::ZERO }
 }
 
-fn asked() -> EventKind {
-    EventKind::Asked { change: crate::model::event::Wish::Apply, services: Vec::new() }
-}
-
 /// How often it was time, over these events.
 fn occasions(occasion: &mut Occasion, kinds: &[EventKind]) -> usize {
     let mut times = 0;
     for kind in kinds {
-        occasion.note(kind);
+        occasion.note(kind, Budget::default());
         times += usize::from(occasion.take());
     }
     times
@@ -41,7 +37,16 @@ fn it_is_time_once_after_a_build_that_is_live_or_all_that_was_planned() {
     assert_eq!(occasions(&mut occasion, &[built(), ended(Outcome::Superseded { by: 2 })]), 0);
     assert_eq!(occasions(&mut occasion, &[ended(Outcome::Live), settled()]), 1);
     assert_eq!(occasions(&mut occasion, &[built(), settled(), settled()]), 1);
-    assert_eq!(occasions(&mut occasion, &[asked(), settled()]), 1, "the budget may be another one");
+}
+
+#[test]
+fn another_budget_counts_at_once_and_the_same_one_again_does_not() {
+    let mut occasion = Occasion::default();
+    assert_eq!(occasions(&mut occasion, &[settled(), settled()]), 1);
+    for (generations, expected) in [(1, true), (1, false), (5, true)] {
+        occasion.note(&settled(), Budget { generations, ..Budget::default() });
+        assert_eq!(occasion.take(), expected, "{generations}");
+    }
 }
 
 /// A stream of events that a test puts in one by one.
@@ -73,7 +78,7 @@ async fn one_collection_is_under_way_at_most_and_what_happens_meanwhile_gives_on
         }
         .boxed()
     };
-    let task = tokio::spawn(run(events, collect));
+    let task = tokio::spawn(run(events, Budget::default, collect));
     happens.send(settled()).unwrap();
     has_begun.recv().await.unwrap();
     for kind in [built(), settled(), built(), ended(Outcome::Live)] {
@@ -90,7 +95,7 @@ async fn one_collection_is_under_way_at_most_and_what_happens_meanwhile_gives_on
 async fn it_ends_with_the_platform_even_in_the_middle_of_a_collection() {
     for last in [Some(EventKind::Stopping), None] {
         let (happens, events) = events();
-        let task = tokio::spawn(run(events, || std::future::pending().boxed()));
+        let task = tokio::spawn(run(events, Budget::default, || std::future::pending().boxed()));
         happens.send(settled()).unwrap();
         if let Some(last) = last {
             happens.send(last).unwrap();

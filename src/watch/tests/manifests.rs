@@ -91,3 +91,22 @@ async fn shared_folders_concern_those_who_use_them_and_files_of_variables_the_ma
     stage.write("proto/node_modules/a.js", "x");
     stage.check_unnoticed().await;
 }
+
+#[tokio::test]
+async fn what_a_manifest_names_before_it_is_there_concerns_the_manifest_when_it_comes() {
+    let stage = Stage::new(&[]).await;
+    let outside = stage.root.parent().unwrap().join("secrets/deep/order.env");
+    let missing = || [stage.root.join("libs/common"), stage.order("dev.env"), outside.clone()];
+    stage.watch.follow(layout(&stage.root, &["order", "mail"]).expecting(missing()));
+    assert_eq!(shown(&stage.change().await), "+manifest", "one of them may have come by now");
+    stage.watch.follow(layout(&stage.root, &["order", "mail"]).expecting(missing()));
+    stage.check_unnoticed().await;
+    for path in [outside.parent().unwrap(), &stage.root.join("libs/common")] {
+        fs::create_dir_all(path).unwrap();
+        let change = stage.change().await;
+        assert_eq!(shown(&change), "+manifest", "{}", stage.paths(&change));
+    }
+    for path in [&outside, &stage.order("dev.env")] {
+        stage.check_watched(path).await;
+    }
+}

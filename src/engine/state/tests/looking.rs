@@ -1,6 +1,7 @@
 //! What a look leads to.
 
 use super::*;
+use crate::model::instance::BuildDigest;
 
 #[test]
 fn a_service_that_succeeds_waits_for_nothing_any_more() {
