@@ -210,6 +210,7 @@ impl Executor {
         let outcome = match &step.action {
             // It has something to do when it is broken off.
             Action::Watch { .. } => performed.await,
+            Action::Build if self.workshop.insists(&step.service) => performed.await,
             action if action.is_revocable() => tokio::select! {
                 // What was done of it by then is seen by the next look.
                 biased;

@@ -52,6 +52,11 @@ fn save_beside(shop: &TestPlatform, file: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
+/// Waits until the latest deployment of a service is told of like this at its end.
+fn until_told_last(shop: &TestPlatform, service: &str, end: &str) {
+    until(SOON, end, || told(shop, service).last().filter(|last| last.ends_with(end)).map(drop));
+}
+
 /// A variable of the instance that runs.
 fn variable(shop: &TestPlatform, service: &str, name: &str) -> String {
     let print = format!("echo ${name}");
@@ -181,16 +186,21 @@ fn a_build_that_writes_its_own_sources_ends_and_is_named() {
     let noticed = until_event(&shop, "noticed");
     assert_eq!(noticed["service"], "order");
     assert!(noticed["message"].as_str().unwrap().contains("stamp.txt"), "{noticed}");
-    until(SOON, "the loop's end", || {
-        told(&shop, "order").last().filter(|last| last.ends_with("live")).map(drop)
-    });
+    until_told_last(&shop, "order", "live");
     let built = builds(&shop);
     save(&shop, "order", "notes", "hello");
     until(SOON, "another version", || (builds(&shop) > built).then_some(()));
-    until(SOON, "the loop's end", || {
-        told(&shop, "order").last().filter(|last| last.ends_with("live")).map(drop)
-    });
+    until_told_last(&shop, "order", "live");
     assert!(builds(&shop) <= built + 2, "{} builds for one save", builds(&shop) - built);
+}
+
+#[test]
+fn a_build_that_writes_its_own_sources_in_its_middle_comes_to_its_end_and_is_named() {
+    let shop = shop(&[edited("order")]);
+    save(&shop, "order", "check", "date +%s%N > stamp.txt; sleep 0.3");
+    let noticed = until_event(&shop, "noticed");
+    assert!(noticed["message"].as_str().unwrap().contains("stamp.txt"), "{noticed}");
+    until_told_last(&shop, "order", "live");
 }
 
 #[test]
@@ -201,18 +211,14 @@ fn a_build_that_writes_another_file_each_time_ends_and_is_named() {
     let message = noticed["message"].as_str().unwrap();
     assert!(message.contains("into its own sources: out-*.txt;"), "{noticed}");
     assert_eq!(noticed["hint"], "list it in .gitignore");
-    until(SOON, "the loop's end", || {
-        told(&shop, "order").last().filter(|last| last.ends_with("live")).map(drop)
-    });
+    until_told_last(&shop, "order", "live");
     let built = builds(&shop);
     save(&shop, "order", "notes", "hello");
     until(SOON, "another version", || {
         let ran = shop.msctl(&["history", "order", "--format", "jsonl"]).success();
         ran.stdout.contains("\"notes\"").then_some(())
     });
-    until(SOON, "the loop's end", || {
-        told(&shop, "order").last().filter(|last| last.ends_with("live")).map(drop)
-    });
+    until_told_last(&shop, "order", "live");
     assert!(builds(&shop) <= built + 2, "{} builds for one save", builds(&shop) - built);
 }
 
@@ -222,9 +228,7 @@ fn a_newer_save_ends_the_build_of_the_older_one() {
     save(&shop, "order", "check", "echo begun > $MSCTL_CACHE/begun; sleep 600");
     until(SOON, "the build", || shop.root().join(".msctl/cache/begun").exists().then_some(()));
     save(&shop, "order", "check", "true # better");
-    until(SOON, "the newer one", || {
-        told(&shop, "order").last().filter(|last| last.ends_with("sources-changed live")).map(drop)
-    });
+    until_told_last(&shop, "order", "sources-changed live");
     let given_up = until_event(&shop, "step-given-up");
     assert_eq!((&given_up["service"], &given_up["step"]), (&"order".into(), &"build".into()));
 }
