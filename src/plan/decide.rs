@@ -19,9 +19,9 @@ mod stand_ins;
 /// Says what to do so that `observed` becomes `desired`.
 ///
 /// Promises, each of which is a property test: an instance is admitted before the one that it
-/// replaces is withdrawn; what runs of another version is removed only after whoever replaced it has
-/// been watched; services start after those they call; planning the result of a plan gives an empty
-/// plan; equal inputs give equal plans.
+/// replaces is withdrawn; what served last of another version, and the oldest that runs, are removed only
+/// after whoever replaced them has been watched; services start after those they call; planning the result
+/// of a plan gives an empty plan; equal inputs give equal plans.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, catalog: &Catalog, policy: &Policy) -> Plan {
     let mut planner = Planner {

@@ -5,7 +5,7 @@ use super::sorted::Sorted;
 use super::stand_ins::StandIns;
 use super::{Newcomer, Planner};
 use crate::model::desired::DesiredService;
-use crate::model::instance::InstanceName;
+use crate::model::instance::{Generation, InstanceName};
 use crate::model::observed::ObservedInstance;
 use crate::plan::policy::Leaving;
 use crate::plan::step::{Action, Cause, StepId};
@@ -14,6 +14,21 @@ use crate::plan::step::{Action, Cause, StepId};
 struct Successor {
     instance: InstanceName,
     admission: Option<StepId>,
+}
+
+/// Who is kept of other versions until a new one has been watched.
+///
+/// Whoever saves again and again replaces each version before it has been. Then it is the one that serves,
+/// and the oldest, which is the last that proved itself; those in between are nobody's way back.
+struct WayBack<'a> {
+    fallbacks: Vec<&'a ObservedInstance>,
+    oldest: Option<Generation>,
+}
+
+impl WayBack<'_> {
+    fn keeps(&self, instance: &InstanceName) -> bool {
+        Some(instance.generation) == self.oldest || self.fallbacks.iter().any(|seen| seen.name == *instance)
+    }
 }
 
 /// A leaver on its way out.
@@ -35,14 +50,15 @@ impl<'a> Planner<'a> {
         let fallbacks = self.best(sorted.others(), usize::from(service.replicas));
         let (first, rest): (Vec<_>, Vec<_>) =
             sorted.leave.iter().copied().partition(|seen| fallbacks.contains(seen));
+        let oldest = sorted.others().map(|seen| seen.name.generation).min();
+        let way_back = WayBack { fallbacks, oldest };
         let mut leavers = first.into_iter().chain(rest).peekable();
         let mut successors = self.successors(sorted, newcomers).into_iter().peekable();
         while leavers.peek().is_some() {
             let successor = successors.next();
             let share = if successors.peek().is_some() { 1 } else { usize::MAX };
             let leavers: Vec<_> = leavers.by_ref().take(share).collect();
-            let otherwise: Vec<_> = leavers.iter().copied().filter(|seen| fallbacks.contains(seen)).collect();
-            self.plan_succession(service, sorted, successor, &leavers, &otherwise, stand_ins);
+            self.plan_succession(service, sorted, successor, &leavers, &way_back, stand_ins);
         }
     }
 
@@ -66,7 +82,7 @@ impl<'a> Planner<'a> {
         sorted: &Sorted<'a>,
         successor: Option<Successor>,
         leavers: &[&'a ObservedInstance],
-        otherwise: &[&'a ObservedInstance],
+        way_back: &WayBack<'a>,
         stand_ins: &StandIns,
     ) {
         let leaving = Leaving { drain: service.drain, grace: service.spec.run.stop_grace };
@@ -75,10 +91,11 @@ impl<'a> Planner<'a> {
             .iter()
             .map(|seen| self.plan_leaver(sorted, seen, admission, stand_ins, leaving))
             .collect();
-        let watched = successor.and_then(|successor| self.plan_watch(successor, otherwise));
+        let fallbacks = &way_back.fallbacks;
+        let otherwise: Vec<_> = leavers.iter().copied().filter(|seen| fallbacks.contains(seen)).collect();
+        let watched = successor.and_then(|successor| self.plan_watch(successor, &otherwise));
         for Parting { instance, parted, cause } in partings {
-            let is_other = instance.generation != sorted.generation;
-            let after = watched.filter(|_| is_other).into_iter().chain(parted);
+            let after = watched.filter(|_| way_back.keeps(&instance)).into_iter().chain(parted);
             let after: Vec<StepId> = after.collect();
             let remove = Action::Remove { instance, grace: leaving.grace };
             self.push(&after, &service.spec.name, remove, cause);

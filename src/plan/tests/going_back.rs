@@ -58,6 +58,33 @@ fn a_version_that_was_given_up_while_it_was_watched_serves_until_the_next_one_ha
 }
 
 #[test]
+fn of_versions_that_were_replaced_one_after_the_other_the_oldest_and_the_one_that_serves_are_kept() {
+    let world = replaced(1)
+        .runs("a.v1.1", "old")
+        .drains("a.v1.1")
+        .runs("a.v2.1", "passed over")
+        .drains("a.v2.1")
+        .runs("a.v3.1", "given up")
+        .serves("a.v3.1");
+    check(
+        &world,
+        "\
+[]      #1  a.v4.1  create+start  replaces v1
+[1]     #2  a.v4.1  await-ready   started
+[2]     #3  a.v4.1  admit         ready
+[3]     #4  a.v3.1  withdraw      replaced by v4
+[4]     #5  a.v3.1  drain ≤10s    requests in flight
+[]      #6  a.v1.1  drain ≤10s    requests in flight
+[]      #7  a.v2.1  drain ≤10s    requests in flight
+[3]     #8  a.v4.1  watch ≤2s     back to v3 if it stops
+[5,8]   #9  a.v3.1  stop+remove   drained
+[3,6,8] #10 a.v1.1  stop+remove   drained
+[3,7]   #11 a.v2.1  stop+remove   drained
+",
+    );
+}
+
+#[test]
 fn an_older_version_stands_in_while_the_wanted_one_is_started() {
     check(
         &replaced(1).runs("a.v1.1", "old"),

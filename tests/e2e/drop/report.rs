@@ -71,7 +71,7 @@ fn footprints(record: &Record) -> String {
     let shown =
         |size: &Footprint| format!("{} MiB, {} open files", size.resident_kib / 1024, size.open_files);
     let shown: Vec<String> = record.footprints.iter().map(shown).collect();
-    format!("The platform process before, after half of it, and after all of it: {}.", shown.join("; "))
+    format!("The platform process before, and after each quarter of it: {}.", shown.join("; "))
 }
 
 fn row(kind: Kind, record: &Record, verdict: &Verdict) -> String {

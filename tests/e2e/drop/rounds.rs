@@ -50,7 +50,7 @@ pub struct Record {
     pub rounds: Vec<Round>,
     pub chronicle: Chronicle,
     pub entries: Entries,
-    /// At the beginning, after half of the edits, and at the end.
+    /// At the beginning, and after each quarter of the edits.
     pub footprints: Vec<Footprint>,
 }
 
@@ -68,9 +68,8 @@ pub async fn play(stage: &Stage, scenario: &Scenario) -> Record {
     let load = Load::on(gateway, service::ROUTE, scenario.mix);
     let began = Instant::now();
     let mut footprints = vec![Footprint::of(stage)];
-    let (first_half, second_half) = scenario.edits.split_at(scenario.edits.len() / 2);
-    for half in [first_half, second_half] {
-        for fate in half {
+    for quarter in scenario.edits.chunks(scenario.edits.len().div_ceil(4)) {
+        for fate in quarter {
             editor.edit(*fate, &load.ledger).await;
         }
         footprints.push(Footprint::of(stage));
