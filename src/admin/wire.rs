@@ -58,6 +58,17 @@ pub struct Refusal {
     pub hint: Option<String>,
 }
 
+impl Refusal {
+    /// Nothing is changed any more.
+    #[must_use]
+    pub fn stopping() -> Self {
+        Self {
+            message: "the platform is stopping".to_owned(),
+            hint: Some("start it again with: msctl up".to_owned()),
+        }
+    }
+}
+
 /// One line of `msctl routes`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteRow {

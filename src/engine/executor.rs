@@ -27,7 +27,7 @@ use crate::model::name::ServiceName;
 use crate::model::observed::InstanceState;
 use crate::model::outcome::Outcome;
 use crate::model::platform::{Platform, ServiceSpec};
-use crate::plan::{Action, Plan, Step, StepId};
+use crate::plan::{Action, Cause, Plan, Step, StepId};
 use crate::runtime::{LogQuery, Runtime, RuntimeError, StopOutcome};
 
 mod watch;
@@ -243,7 +243,13 @@ impl Executor {
             }
             Action::AwaitReady(instance) => {
                 let (_, _, service) = ground.wanted(&step.service)?;
-                Ok(self.await_ready(service, instance).await?)
+                let awaited = self.await_ready(service, instance).await;
+                awaited.map_err(|failure| {
+                    // Whoever let it run may have asked it to stop, too. That it is not there any more says
+                    // nothing about its version.
+                    let has_left = step.cause == Cause::Adopted && !failure.timed_out;
+                    if has_left { Unfinished::GivenUp } else { Unfinished::Failed(failure) }
+                })
             }
             Action::Admit(instance) => {
                 self.traffic.admit(instance);

@@ -30,6 +30,12 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long another process that holds the lock has until it answers.
 const JOIN_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a platform process that is about to end has for it.
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often is looked whether something has become true that nobody tells of.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// The hidden command that the detached process runs.
 pub const HOST_COMMAND: &str = "host";
 /// Its flag that has it take over from the process that runs the platform.
@@ -97,28 +103,28 @@ pub async fn ensure(
     terms: Terms,
     client: &Client,
 ) -> Result<Arrival, OpsError> {
-    match client.status().await {
-        Ok(PlatformStatus { pid: Some(pid), .. }) if is_another_build(pid) => {
-            return match replace(context, platform, folder).await {
-                Ok(Some(replaced)) => Ok(joined(OtherBuild::Replaced(replaced))),
-                Ok(None) => Ok(Manner::Detached.into()),
-                Err(OpsError::Folder(FolderError::Locked { .. })) => Ok(joined(OtherBuild::Stays { pid })),
-                Err(error) => Err(error),
-            };
+    loop {
+        match client.status().await {
+            Ok(PlatformStatus { pid: Some(pid), .. }) if is_another_build(pid) => {
+                return match replace(context, platform, folder).await {
+                    Ok(Some(replaced)) => Ok(joined(OtherBuild::Replaced(replaced))),
+                    Ok(None) => Ok(Manner::Detached.into()),
+                    Err(OpsError::Folder(FolderError::Locked { .. })) => {
+                        Ok(joined(OtherBuild::Stays { pid }))
+                    }
+                    Err(error) => Err(error),
+                };
+            }
+            Ok(_) => return Ok(Manner::Joined.into()),
+            Err(ClientError::NotRunning) => {}
+            Err(error) => return Err(error.into()),
         }
-        Ok(_) => return Ok(Manner::Joined.into()),
-        Err(ClientError::NotRunning) => {}
-        Err(error) => return Err(error.into()),
-    }
-    match start(context, platform, folder, terms, Beginning::Fresh).await {
-        Ok(_) => Ok(Manner::Detached.into()),
-        // Somebody else was quicker: theirs is as good.
-        Err(OpsError::Folder(FolderError::Locked { holder })) => {
-            let answers = wait_until_it_answers(client).await;
-            answers.map_err(|_| FolderError::Locked { holder })?;
-            Ok(Manner::Joined.into())
+        match start(context, platform, folder, terms, Beginning::Fresh).await {
+            Ok(_) => return Ok(Manner::Detached.into()),
+            // Somebody else was quicker: theirs is as good, if it does not turn out to be a `down`.
+            Err(OpsError::Folder(FolderError::Locked { .. })) => await_holder(client, folder).await?,
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -139,16 +145,38 @@ pub async fn replace(
     start(context, platform, folder, Terms::default(), Beginning::TakingOver).await
 }
 
+/// Waits until whoever holds the lock either answers or has let go of it.
+///
 /// # Errors
-/// The last error when nothing answers in time.
-pub async fn wait_until_it_answers(client: &Client) -> Result<(), ClientError> {
+/// [`FolderError::Locked`] when it does neither in time.
+pub async fn await_holder(client: &Client, folder: &StateFolder) -> Result<(), FolderError> {
     let deadline = Instant::now() + JOIN_LIMIT;
-    loop {
-        match client.status().await {
+    while client.status().await.is_err() {
+        match folder.lock() {
             Ok(_) => return Ok(()),
             Err(error) if Instant::now() >= deadline => return Err(error),
-            Err(_) => sleep(Duration::from_millis(50)).await,
+            Err(_) => sleep(LOOK_AGAIN).await,
         }
+    }
+    Ok(())
+}
+
+/// Waits until nobody holds the lock. Who has asked for the end looks more often, and so goes first.
+///
+/// # Errors
+/// [`FolderError::Locked`] when somebody still does when time is up.
+pub async fn await_end(folder: &StateFolder) -> Result<(), FolderError> {
+    let deadline = Instant::now() + END_LIMIT;
+    let mut was_free = false;
+    loop {
+        match folder.lock() {
+            Ok(_) if was_free => return Ok(()),
+            Ok(_) => was_free = true,
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => was_free = false,
+        }
+        // The kernel tells nobody when a lock becomes free.
+        sleep(LOOK_AGAIN).await;
     }
 }
 

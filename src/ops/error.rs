@@ -94,6 +94,16 @@ impl From<Failure> for OpsError {
 }
 
 impl OpsError {
+    /// The platform process has ended, or is about to, because somebody wanted it to.
+    #[must_use]
+    pub fn is_of_an_end(&self) -> bool {
+        match self {
+            Self::Client(ClientError::NotRunning) => true,
+            Self::Refused(refusal) => *refusal == Refusal::stopping(),
+            _ => false,
+        }
+    }
+
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {

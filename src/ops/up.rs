@@ -18,7 +18,7 @@ use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
 use crate::model::platform::Platform;
 use crate::platform::doors::Doors;
-use crate::platform::folder::FolderError;
+use crate::platform::folder::{FolderError, Lock, StateFolder};
 use crate::platform::mooring;
 use crate::platform::preview;
 use crate::platform::running::Running;
@@ -107,8 +107,14 @@ pub async fn detached(
     let folder = context.state(&platform.id)?;
     let client = Client::new(&folder.socket());
     let joined = async {
-        let arrival = detached::ensure(context, &platform, &folder, request.terms, &client).await?;
-        join(&client, arrival, request.terms, only, audience).await
+        loop {
+            let arrival = detached::ensure(context, &platform, &folder, request.terms, &client).await?;
+            match join(&client, arrival, request.terms, only.clone(), audience).await {
+                // Somebody has asked it to stop: there is another one once it has.
+                Err(error) if error.is_of_an_end() => detached::await_end(&folder).await?,
+                outcome => return outcome,
+            }
+        }
     };
     tokio::select! {
         outcome = joined => outcome,
@@ -131,22 +137,15 @@ pub async fn attached(
     let platform = Arc::new(context.load()?);
     let only = selection(&platform, request)?;
     let folder = context.state(&platform.id)?;
-    let lock = match folder.lock() {
-        Ok(lock) => lock,
-        Err(FolderError::Locked { holder }) => {
-            let client = Client::new(&folder.socket());
-            let joined = async {
-                let answers = detached::wait_until_it_answers(&client).await;
-                answers.map_err(|_| FolderError::Locked { holder })?;
-                join(&client, Manner::Joined.into(), request.terms, only, audience).await
-            };
-            return tokio::select! {
-                outcome = joined => outcome,
-                // It goes on where it runs; only the waiting is given up.
-                () = interrupts.next() => Err(OpsError::Cancelled),
-            };
-        }
-        Err(error) => return Err(error.into()),
+    let client = Client::new(&folder.socket());
+    let arriving = arrive(&folder, &client, request.terms, only.as_ref(), audience);
+    let lock = tokio::select! {
+        arrived = arriving => match arrived? {
+            Attached::Here(lock) => lock,
+            Attached::Joined(outcome) => return Ok(outcome),
+        },
+        // It goes on where it runs; only the waiting is given up.
+        () = interrupts.next() => return Err(OpsError::Cancelled),
     };
     let starting = async {
         let ground = target::choose(context, &platform.id, &folder, request.terms).await?;
@@ -170,6 +169,35 @@ pub async fn attached(
         other_build: None,
     });
     serve(running, only, audience, interrupts).await
+}
+
+/// Where an attached platform turned out to run.
+enum Attached {
+    /// In this process, which has the lock.
+    Here(Lock),
+    /// In another one, which has been changed.
+    Joined(Outcome),
+}
+
+async fn arrive(
+    folder: &StateFolder,
+    client: &Client,
+    terms: Terms,
+    only: Option<&BTreeSet<String>>,
+    audience: &mut dyn Audience,
+) -> Result<Attached, OpsError> {
+    loop {
+        match folder.lock() {
+            Ok(lock) => return Ok(Attached::Here(lock)),
+            Err(FolderError::Locked { .. }) => detached::await_holder(client, folder).await?,
+            Err(error) => return Err(error.into()),
+        }
+        match join(client, Manner::Joined.into(), terms, only.cloned(), audience).await {
+            // It has ended, or somebody has asked it to.
+            Err(error) if error.is_of_an_end() => detached::await_end(folder).await?,
+            outcome => return outcome.map(Attached::Joined),
+        }
+    }
 }
 
 /// Follows the platform in this process from its first change to its end.

@@ -97,7 +97,7 @@ impl Control for PlatformControl {
     async fn plan(&self, services: Option<BTreeSet<String>>) -> Result<String, Refusal> {
         let platform = self.reload().await?;
         let only = services.map(|names| parse(&names)).transpose()?;
-        let planned = self.engine.plan(platform, only).await.map_err(|Stopping| stopping())?;
+        let planned = self.engine.plan(platform, only).await.map_err(|Stopping| Refusal::stopping())?;
         planned
             .map(|plan| plan.to_string())
             .map_err(|failure| Refusal { message: failure.message, hint: failure.hint })
@@ -112,8 +112,11 @@ impl Control for PlatformControl {
                 let turn = self.turn.lock().await;
                 let platform = self.reload().await?;
                 self.follow(&platform);
-                let applied =
-                    self.engine.begin_to_apply(platform, only).await.map_err(|Stopping| stopping())?;
+                let applied = self
+                    .engine
+                    .begin_to_apply(platform, only)
+                    .await
+                    .map_err(|Stopping| Refusal::stopping())?;
                 drop(turn);
                 applied.outcome().await
             }
@@ -131,7 +134,7 @@ impl Control for PlatformControl {
                 self.engine.roll_back(parse_one(&service)?, pin).await
             }
         };
-        done.map_err(|Stopping| stopping())
+        done.map_err(|Stopping| Refusal::stopping())
     }
 
     fn events(&self, from_start: bool) -> BoxStream<'static, Event> {
@@ -249,10 +252,6 @@ fn asked(change: &Change) -> EventKind {
 fn pin(to: u32, recipe: Recipe) -> Option<Pin> {
     let (program, digest) = (recipe.program?.into(), recipe.digest.map(BuildDigest));
     Some(Pin { program, digest, to: Generation::new(to)?, over: None })
-}
-
-fn stopping() -> Refusal {
-    Refusal { message: Stopping.to_string(), hint: Some("start it again with: msctl up".to_owned()) }
 }
 
 fn parse(names: &BTreeSet<String>) -> Result<BTreeSet<ServiceName>, Refusal> {

@@ -95,3 +95,21 @@ fn a_down_ends_an_attached_up() {
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     none_is_left(&shop);
 }
+
+#[test]
+fn an_up_during_a_down_comes_after_it() {
+    let slow = TestService::named("order").set("IGNORE_TERM", "1").run("stop_grace = \"2s\"");
+    let shop = TestPlatform::of(&[slow]);
+    shop.up();
+    for verb in [&["up", "-d"][..], &["up"]] {
+        let before = shop.ps()["pid"].clone();
+        let events = shop.command(&["events", "-f"]).spawn();
+        let down = shop.command(&["down"]).spawn();
+        events.says("stop+remove");
+        let up = shop.command(verb).spawn();
+        down.finish().success();
+        up.says(" ready in ");
+        assert_ne!(shop.ps()["pid"], before);
+        assert_eq!(shop.get("/order").body, "nothing at /order");
+    }
+}

@@ -7,6 +7,7 @@ mod collecting;
 mod compiled;
 mod drop;
 mod failures;
+mod faults;
 mod isolation;
 mod kills;
 mod neighbours;

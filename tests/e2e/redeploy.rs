@@ -13,14 +13,14 @@ use super::witness;
 use crate::harness::wait::eventually;
 
 /// A client that asks again and again, and takes note of everything that is not a good answer.
-struct Visitor {
+pub struct Visitor {
     enough: Arc<AtomicBool>,
     answers: Arc<AtomicUsize>,
     task: JoinHandle<Vec<String>>,
 }
 
 impl Visitor {
-    fn of(gateway: Client, path: &'static str) -> Self {
+    pub fn of(gateway: Client, path: &'static str) -> Self {
         let (enough, answers) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let (stop, count) = (Arc::clone(&enough), Arc::clone(&answers));
         let task = tokio::spawn(async move {
@@ -37,7 +37,7 @@ impl Visitor {
         Self { enough, answers, task }
     }
 
-    async fn has_been_served(&self, more: usize) {
+    pub async fn has_been_served(&self, more: usize) {
         let before = self.answers.load(Ordering::Relaxed);
         eventually(DEADLINE, "the visitor is served", async || {
             (self.answers.load(Ordering::Relaxed) >= before + more).then_some(())
@@ -46,7 +46,7 @@ impl Visitor {
     }
 
     /// What went wrong, after some more visits.
-    async fn leave(self) -> Vec<String> {
+    pub async fn leave(self) -> Vec<String> {
         self.has_been_served(20).await;
         self.enough.store(true, Ordering::Relaxed);
         self.task.await.expect("the visitor does not panic")

@@ -14,6 +14,11 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// One that a test has made for itself, or the way to one.
+    pub fn at(address: &str) -> Self {
+        Self { address: Some(address.to_owned()) }
+    }
+
     /// What `Docker::connect` and `msctl --host` take; `None` for the usual places.
     pub fn host(&self) -> Option<&str> {
         self.address.as_deref()

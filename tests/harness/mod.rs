@@ -1,5 +1,7 @@
 //! What the tests share: programs to run, and engines to run them on.
 
+pub mod clock;
+pub mod dockerd;
 pub mod engine;
 pub mod http;
 pub mod image;

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -13,11 +13,22 @@ use super::engine::Engine;
 /// What the engine says of a container that it is removing already.
 const BUSY: &str = "{\"message\":\"removal of container is already in progress\"}";
 
+/// How an endless answer begins.
+const STREAM: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// What goes wrong from now on.
+#[derive(Default)]
+struct Faults {
+    refused_removals: AtomicUsize,
+    events_are_lost: AtomicBool,
+}
+
 /// Forwards a unix socket to the engine's until it is dropped, which cuts every connection.
 pub struct Proxy {
     socket: PathBuf,
     open: Arc<Mutex<Option<Vec<UnixStream>>>>,
-    refused: Arc<AtomicUsize>,
+    faults: Arc<Faults>,
     _folder: tempfile::TempDir,
 }
 
@@ -28,18 +39,18 @@ impl Proxy {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("engine.sock");
         let listener = UnixListener::bind(&socket).unwrap();
-        let (open, refused) = (Arc::new(Mutex::new(Some(Vec::new()))), Arc::<AtomicUsize>::default());
-        let (shared, refusing) = (Arc::clone(&open), Arc::clone(&refused));
+        let (open, faults) = (Arc::new(Mutex::new(Some(Vec::new()))), Arc::<Faults>::default());
+        let (shared, injected) = (Arc::clone(&open), Arc::clone(&faults));
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Some(open) = &mut *shared.lock().unwrap() else { return };
                 let engine = UnixStream::connect(&real).unwrap();
-                forward_requests(&client, &engine, &refusing);
+                forward_requests(&client, &engine, &injected);
                 forward(&engine, &client);
                 open.extend([client, engine]);
             }
         });
-        Self { socket, open, refused, _folder: folder }
+        Self { socket, open, faults, _folder: folder }
     }
 
     /// For DOCKER_HOST.
@@ -49,7 +60,12 @@ impl Proxy {
 
     /// So many requests to remove a container are answered with a conflict from now on, and never arrive.
     pub fn refuse_removals(&self, count: usize) {
-        self.refused.store(count, Ordering::SeqCst);
+        self.faults.refused_removals.store(count, Ordering::SeqCst);
+    }
+
+    /// Whoever asks for events from now on is told of none.
+    pub fn lose_events(&self) {
+        self.faults.events_are_lost.store(true, Ordering::SeqCst);
     }
 }
 
@@ -71,17 +87,15 @@ fn forward(from: &UnixStream, to: &UnixStream) {
 }
 
 /// Requests without a body come in one piece, and none before the last one was answered.
-fn forward_requests(client: &UnixStream, engine: &UnixStream, refused: &Arc<AtomicUsize>) {
+fn forward_requests(client: &UnixStream, engine: &UnixStream, faults: &Arc<Faults>) {
     let (mut from, mut to) = (client.try_clone().unwrap(), engine.try_clone().unwrap());
-    let refused = Arc::clone(refused);
+    let faults = Arc::clone(faults);
     thread::spawn(move || {
         let mut chunk = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut chunk) {
-            let sent = if is_removal(&chunk[..length]) && take_one(&refused) {
-                let head = "HTTP/1.1 409 Conflict\r\ncontent-type: application/json\r\ncontent-length: ";
-                from.write_all(format!("{head}{}\r\n\r\n{BUSY}", BUSY.len()).as_bytes())
-            } else {
-                to.write_all(&chunk[..length])
+            let sent = match faults.answer_to(&chunk[..length]) {
+                Some(answer) => from.write_all(answer.as_bytes()),
+                None => to.write_all(&chunk[..length]),
             };
             if sent.is_err() {
                 break;
@@ -91,9 +105,18 @@ fn forward_requests(client: &UnixStream, engine: &UnixStream, refused: &Arc<Atom
     });
 }
 
-fn is_removal(request: &[u8]) -> bool {
-    let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    line.starts_with(b"DELETE ") && String::from_utf8_lossy(line).contains("/containers/")
+impl Faults {
+    /// What is said in the engine's place, which then never hears of it.
+    fn answer_to(&self, request: &[u8]) -> Option<String> {
+        let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(line);
+        if line.starts_with("DELETE ") && line.contains("/containers/") && take_one(&self.refused_removals) {
+            let head = "HTTP/1.1 409 Conflict\r\ncontent-type: application/json\r\ncontent-length: ";
+            return Some(format!("{head}{}\r\n\r\n{BUSY}", BUSY.len()));
+        }
+        let asks_for_events = line.starts_with("GET ") && line.contains("/events");
+        (asks_for_events && self.events_are_lost.load(Ordering::SeqCst)).then(|| STREAM.to_owned())
+    }
 }
 
 fn take_one(count: &AtomicUsize) -> bool {

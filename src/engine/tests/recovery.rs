@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::fixtures::{instance, name_of, service, with_replicas};
 use super::stage::Stage;
-use crate::model::event::EventKind;
+use crate::model::event::{EventKind, StepKind};
 use crate::model::exit::ExitCode;
 use crate::runtime::Runtime;
 
@@ -22,6 +22,28 @@ async fn an_instance_that_dies_takes_no_more_requests_and_is_started_again_after
     stage.done("admit order.v1.1").await;
     assert!(died.elapsed() >= Duration::from_secs(1));
     stage.assert_serving("order.v1.1 order.v1.2").await;
+}
+
+/// Such as one that an earlier process had asked to stop when it was killed.
+#[tokio::test]
+async fn what_was_found_running_and_ends_before_it_is_ready_is_started_anew_and_is_no_failure() {
+    let stage = Stage::new();
+    stage.deploy([service("order", &[])]).await;
+    stage.fake.set_health(&name_of("order"), 503);
+    let later = Stage::over(&stage.fake, std::sync::Arc::new(stage.fake.clone()));
+    drop(stage.engine);
+    let ending = async {
+        let is_awaited = |event: &EventKind| {
+            matches!(event, EventKind::StepStarted { step: StepKind::AwaitReady, .. }).then_some(())
+        };
+        later.journal.wait(is_awaited).await;
+        later.fake.exit(&instance("order.v1.1"), 0);
+        later.fake.set_health(&name_of("order"), 200);
+    };
+    tokio::join!(later.deploy([service("order", &[])]), ending);
+    assert_eq!(later.engine.status().await.unwrap()[0].failures, 0);
+    assert_eq!(later.existing().await, later.routes.serving());
+    assert_eq!(later.routes.serving().split(' ').count(), 1);
 }
 
 #[tokio::test]

@@ -97,7 +97,9 @@ impl Docker {
         let filters = HashMap::from([("container", vec![id]), ("event", vec!["oom"])]);
         let until = last_word(finished_at);
         let options = EventsOptionsBuilder::default().since("1").until(&until).filters(&filters).build();
-        matches!(self.api.events(Some(options)).next().await, Some(Ok(_)))
+        // An engine that tells of no events any more, not even of their end, holds up no look.
+        let told = tokio::time::timeout(2 * LATE_EVENTS, self.api.events(Some(options)).next()).await;
+        matches!(told, Ok(Some(Ok(_))))
     }
 
     /// Our networks, each with its id.

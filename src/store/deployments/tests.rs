@@ -110,7 +110,7 @@ fn a_damaged_history_is_set_aside_and_a_newer_one_refused() {
 const VICTIM: &str = "MSCTL_TEST_HISTORY";
 
 /// How often the child is killed, and after how many microseconds at most.
-const KILLS: u32 = 40;
+const KILLS: u32 = 200;
 const LATEST: u64 = 8_000;
 
 #[test]

@@ -22,6 +22,7 @@ const DOWN: [&str; 3] = ["down", "--volumes", "--yes"];
 enum Act {
     FirstUp,
     Replacement,
+    Down,
 }
 
 /// What became of the kills in the middle of one act.
@@ -51,7 +52,7 @@ async fn kill_again_and_again(stage: &Stage) {
     let bystanders = if stage.engine.is_some() { Some(Bystanders::beside(stage).await) } else { None };
     let mut random = Rng::with_seed(seed);
     let mut tallies = Vec::new();
-    for act in [Act::FirstUp, Act::Replacement] {
+    for act in [Act::FirstUp, Act::Replacement, Act::Down] {
         tallies.push(Tally { act, calm: calm(stage, act).await, kills: Vec::new(), recoveries: Vec::new() });
     }
     report(&tallies, seed, "went wrong before the first round");
@@ -75,7 +76,7 @@ async fn play(stage: &Stage, tally: &mut Tally, round: usize, random: &mut Rng) 
     let moment = tally.calm.mul_f64(random.f64());
     let victim = VICTIMS[random.usize(..VICTIMS.len())];
     act.prepare(stage, &round.to_string()).await;
-    let is_at_it = strike(stage, &stage.up_arguments(), moment, victim).await;
+    let is_at_it = strike(stage, &act.arguments(stage), moment, victim).await;
     tally.kills.push((victim, is_at_it));
     let start = Instant::now();
     stage.up().await;
@@ -89,7 +90,7 @@ async fn play(stage: &Stage, tally: &mut Tally, round: usize, random: &mut Rng) 
 async fn calm(stage: &Stage, act: Act) -> Duration {
     act.prepare(stage, "calm").await;
     let start = Instant::now();
-    let done = stage.msctl(&stage.up_arguments()).await;
+    let done = stage.msctl(&act.arguments(stage)).await;
     let took = start.elapsed();
     assert_eq!(done.code, 0, "{}", done.stderr);
     take_down(stage).await;
@@ -109,6 +110,13 @@ async fn take_down(stage: &Stage) {
 }
 
 impl Act {
+    fn arguments(self, stage: &Stage) -> Vec<&'static str> {
+        match self {
+            Self::FirstUp | Self::Replacement => stage.up_arguments().to_vec(),
+            Self::Down => DOWN.to_vec(),
+        }
+    }
+
     /// Everything before the act; in the end the sources are of version `mood`.
     async fn prepare(self, stage: &Stage, mood: &str) {
         let save = |mood: &str| services(mood).iter().for_each(|service| service.write(stage.folder()));
@@ -119,6 +127,10 @@ impl Act {
                 stage.up().await;
                 save(mood);
             }
+            Self::Down => {
+                save(mood);
+                stage.up().await;
+            }
         }
     }
 
@@ -126,6 +138,7 @@ impl Act {
         match self {
             Self::FirstUp => "the first `up`",
             Self::Replacement => "an `up` of another version",
+            Self::Down => "a `down`",
         }
     }
 }
