@@ -20,9 +20,17 @@ const OUTPUTS: [&str; 5] = [".git", ".msctl", ".venv", "__pycache__", "node_modu
 const CACHE_TAG: &str = "CACHEDIR.TAG";
 const GIT_IGNORE: &str = ".gitignore";
 
+/// Whether what git ignores is left out, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Git {
+    Heeded,
+    Disregarded,
+}
+
 /// The ignore files of one folder, each read when it is first needed and then never again.
 pub struct Rules {
     folder: PathBuf,
+    git: Git,
     docker: DockerIgnore,
     /// The `.gitignore` files of the folders between the platform's and this one.
     outer: Vec<Gitignore>,
@@ -44,10 +52,10 @@ pub fn is_rule(path: &Path) -> bool {
 
 impl Rules {
     /// `root` is the folder of the platform: ignore files count from there on.
-    pub fn new(root: &Path, folder: &Path, docker: DockerIgnore) -> Self {
+    pub fn new(root: &Path, folder: &Path, docker: DockerIgnore, git: Git) -> Self {
         let above = folder.ancestors().skip(1).take_while(|ancestor| ancestor.starts_with(root));
         let outer = above.map(|ancestor| Gitignore::new(ancestor.join(GIT_IGNORE)).0).collect();
-        Self { folder: folder.to_owned(), docker, outer, levels: Mutex::default() }
+        Self { folder: folder.to_owned(), git, docker, outer, levels: Mutex::default() }
     }
 
     /// Whether this is a source, or a folder in which there may be some. It need not exist.
@@ -66,10 +74,14 @@ impl Rules {
             || !(OUTPUTS.iter().any(|output| name == *output)
                 || is_editors_own(name)
                 || is_manifest(relative)
-                || self.outer.iter().any(|ignore| ignore.matched(path, is_folder).is_ignore())
-                || ignored_by_git(self.level(parent), path, is_folder)
+                || self.git == Git::Heeded && self.is_ignored_by_git(path, parent, is_folder)
                 || skips(&self.docker, relative, is_folder)
                 || (is_folder && path.join(CACHE_TAG).exists()))
+    }
+
+    fn is_ignored_by_git(&self, path: &Path, parent: &Path, is_folder: bool) -> bool {
+        self.outer.iter().any(|ignore| ignore.matched(path, is_folder).is_ignore())
+            || ignored_by_git(self.level(parent), path, is_folder)
     }
 
     /// What holds for the entries of `folder`.

@@ -14,7 +14,7 @@ use super::dockerignore::DockerIgnore;
 use super::error::BuildError;
 use super::pack;
 use super::place::Place;
-use super::rules::{self, Rules};
+use super::rules::{self, Git, Rules};
 use super::walk::{self, Entry, Kind};
 
 /// Whether images can be built and run.
@@ -37,25 +37,37 @@ pub struct Sources {
 impl Sources {
     /// What a service is built from. `root` is the folder of the platform.
     pub fn of(service: &ServiceSpec, root: &Path) -> Result<Self, BuildError> {
-        let mut sources = Self::of_build(&service.build, &service.folder, root)?;
+        Self::by(service, root, Git::Heeded)
+    }
+
+    /// What an image is built from: of a Dockerfile's context, git ignores nothing.
+    fn of_image(service: &ServiceSpec, root: &Path) -> Result<Self, BuildError> {
+        match service.build {
+            Build::Dockerfile { .. } => Self::by(service, root, Git::Disregarded),
+            _ => Self::of(service, root),
+        }
+    }
+
+    fn by(service: &ServiceSpec, root: &Path, git: Git) -> Result<Self, BuildError> {
+        let mut sources = Self::of_build(&service.build, &service.folder, root, git)?;
         sources.left_out.extend(env_files(service));
         Ok(sources)
     }
 
-    fn of_build(build: &Build, folder: &Path, root: &Path) -> Result<Self, BuildError> {
+    fn of_build(build: &Build, folder: &Path, root: &Path, git: Git) -> Result<Self, BuildError> {
         let (docker, dockerfile) = match build {
             Build::Dockerfile { file } => (DockerIgnore::read(folder), Some(folder.join(file))),
             _ => (Ok(DockerIgnore::parse("")), None),
         };
         let docker = docker.map_err(|source| BuildError::file("read", folder, source))?;
-        let rules = Arc::new(Rules::new(root, folder, docker));
+        let rules = Arc::new(Rules::new(root, folder, docker, git));
         let left_out = made_by_build(build, folder, root).into_iter().collect();
         Ok(Self { folder: folder.to_owned(), rules, dockerfile, left_out })
     }
 
     /// A folder that services share: all that git does not ignore.
     pub fn of_folder(folder: &Path, root: &Path) -> Self {
-        let rules = Arc::new(Rules::new(root, folder, DockerIgnore::parse("")));
+        let rules = Arc::new(Rules::new(root, folder, DockerIgnore::parse(""), Git::Heeded));
         Self { folder: folder.to_owned(), rules, dockerfile: None, left_out: BTreeSet::new() }
     }
 
@@ -157,7 +169,11 @@ pub fn entries(
     for folder in [&service.folder].into_iter().chain(&service.shared) {
         std::fs::read_dir(folder).map_err(|source| BuildError::file("read", folder, source))?;
     }
-    let mut all = vec![(service.folder.clone(), Sources::of(service, root)?.entries()?)];
+    let own = match engine {
+        Engine::Present => Sources::of_image(service, root)?,
+        Engine::Absent => Sources::of(service, root)?,
+    };
+    let mut all = vec![(service.folder.clone(), own.entries()?)];
     for folder in &service.shared {
         let mut sources = Sources::of_folder(folder, root);
         sources.left_out.extend(env_files(service));

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::Digester;
 use crate::build::dockerignore::DockerIgnore;
-use crate::build::rules::Rules;
+use crate::build::rules::{Git, Rules};
 use crate::build::walk;
 
 fn digest(folder: &Path) -> String {
@@ -22,7 +22,7 @@ fn digest(folder: &Path) -> String {
 }
 
 fn sources(root: &Path, folder: &Path, ignored: DockerIgnore) -> Vec<walk::Entry> {
-    walk::sources(folder, &Arc::new(Rules::new(root, folder, ignored))).unwrap()
+    walk::sources(folder, &Arc::new(Rules::new(root, folder, ignored, Git::Heeded))).unwrap()
 }
 
 fn folder(files: &[(&str, &str)]) -> TempDir {

@@ -6,7 +6,7 @@ use ignore::WalkBuilder;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::Rules;
+use super::{Git, Rules};
 use crate::build::dockerignore::DockerIgnore;
 use crate::build::walk::{self, Kind};
 
@@ -21,7 +21,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn rules(folder: &Path) -> Arc<Rules> {
-    Arc::new(Rules::new(folder, folder, DockerIgnore::read(folder).unwrap()))
+    Arc::new(Rules::new(folder, folder, DockerIgnore::read(folder).unwrap(), Git::Heeded))
 }
 
 /// Which of the paths are admitted, each one asked for by itself. They need not exist.

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::Sources;
+use super::{Git, Sources};
 use crate::model::platform::Build;
 
 /// A platform's folder with a service's, `order`, in it.
@@ -30,7 +30,7 @@ fn a_dockerfile_and_the_rules_are_of_concern_even_where_the_rules_leave_them_out
     let files = [(".dockerignore", ignored), ("docker/Dockerfile", ""), ("src/a.py", ""), ("README.md", "")];
     let (root, folder) = folder(&files);
     let build = Build::Dockerfile { file: "docker/Dockerfile".into() };
-    let sources = Sources::of_build(&build, &folder, root.path()).unwrap();
+    let sources = Sources::of_build(&build, &folder, root.path(), Git::Heeded).unwrap();
     let paths =
         ["src/a.py", "docker/Dockerfile", ".dockerignore", "src/.gitignore", "README.md", "service.toml"];
     assert_eq!(concerned(&sources, &folder, &paths), &paths[..4]);
@@ -49,7 +49,7 @@ fn a_dockerfile_and_the_rules_are_of_concern_even_where_the_rules_leave_them_out
 fn what_a_build_leaves_behind_is_none_of_its_sources() {
     let (root, folder) = folder(&[("bin/app", ""), ("bin/run.sh", "")]);
     let build = Build::Pack { command: "make".to_owned(), artifact: "bin/app".to_owned() };
-    let sources = Sources::of_build(&build, &folder, root.path()).unwrap();
+    let sources = Sources::of_build(&build, &folder, root.path(), Git::Heeded).unwrap();
     assert_eq!(concerned(&sources, &folder, &["bin/app", "bin/run.sh", "bin"]), ["bin/run.sh", "bin"]);
     assert!(!sources.look().unwrap().contains_key(&folder.join("bin/app")));
 }
@@ -59,4 +59,16 @@ fn of_a_shared_folder_everything_counts_that_git_does_not_ignore() {
     let (root, folder) = folder(&[(".gitignore", "*.tmp"), ("deep/a.proto", "")]);
     let sources = Sources::of_folder(&folder, root.path());
     assert_eq!(concerned(&sources, &folder, &["deep/a.proto", "a.tmp"]), ["deep/a.proto"]);
+}
+
+#[test]
+fn an_image_is_made_from_what_git_ignores_too_though_nobody_follows_that() {
+    let (root, folder) =
+        folder(&[(".gitignore", "*.env"), ("prod.env", ""), (".a.py.swp", ""), ("a.py", "")]);
+    let build = Build::Dockerfile { file: "Dockerfile".into() };
+    let found = [Git::Heeded, Git::Disregarded].map(|git| {
+        let sources = Sources::of_build(&build, &folder, root.path(), git).unwrap();
+        concerned(&sources, &folder, &["prod.env", ".a.py.swp", "a.py"]).join(" ")
+    });
+    assert_eq!(found, ["a.py", "prod.env a.py"]);
 }
