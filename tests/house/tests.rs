@@ -57,3 +57,30 @@ fn every_module_begins_by_saying_what_it_is() {
     let silent: Vec<PathBuf> = silent.map(|(path, _)| path).collect();
     assert_eq!(silent, [] as [PathBuf; 0]);
 }
+
+/// Where the tests of each fault are named, in backticks, by the path by which a run is asked for them.
+const FAULTS: &str = "tests/e2e/faults/README.md";
+
+#[test]
+fn every_test_that_a_fault_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join(FAULTS)).unwrap();
+    let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|name| name.contains("::")).collect();
+    assert!(named.len() > 80, "the table was not understood: {named:?}");
+    let missing: Vec<&&str> = named.iter().filter(|name| !is_a_test(root, name)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Whether a module of that path has a function of that name.
+fn is_a_test(root: &Path, path: &str) -> bool {
+    let (module, name) = path.rsplit_once("::").expect("a path");
+    let file = module.replace("::", "/");
+    let inline = file.strip_suffix("/tests").unwrap_or(&file);
+    let declared = format!("fn {name}(");
+    let candidates = ["src", "tests"].into_iter().flat_map(|place| {
+        [format!("{place}/{file}.rs"), format!("{place}/{file}/mod.rs"), format!("{place}/{inline}.rs")]
+    });
+    candidates
+        .filter_map(|path| fs::read_to_string(root.join(path)).ok())
+        .any(|text| text.contains(&declared))
+}
