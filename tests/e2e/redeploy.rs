@@ -109,7 +109,7 @@ async fn a_version_that_never_gets_ready_leaves_the_old_one_serving() {
         let visitor = Visitor::of(gateway, "/order/");
         Service::new("order").with("READY_AFTER_MS", "600000").start_period("1s").write(stage.folder());
         let done = stage.try_up().await;
-        assert_eq!(done.code, 4, "{}", done.stderr);
+        assert_eq!(done.code, 5, "{}", done.stderr);
         assert!(done.stderr.contains("not ready within 1s"), "{}", done.stderr);
         assert_eq!(visitor.leave().await, Vec::<String>::new());
         assert_eq!(stage.get("/order/env/SERVICE_GENERATION").await, "1");
