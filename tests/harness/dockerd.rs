@@ -15,26 +15,29 @@ use super::wait::until;
 /// To begin, and to end with all of its containers.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A dockerd with folders of its own. It changes no rules of the machine's firewall: the gateway reaches
-/// containers over their bridge. Dropped, it ends and leaves nothing.
+/// A dockerd with folders and a bridge of its own: without one it would take away the machine's. It changes no
+/// rules of the machine's firewall, as the gateway reaches containers over their bridge. Dropped, it ends and
+/// leaves nothing.
 pub struct Dockerd {
     process: Child,
     folder: tempfile::TempDir,
+    bridge: String,
 }
 
 impl Dockerd {
     /// `None` skips the calling test, which is said and counted.
     pub fn begin() -> Option<Self> {
         engine()?;
-        if !rustix::process::geteuid().is_root() || Command::new("dockerd").arg("--version").output().is_err()
-        {
-            skip("an engine of one's own takes root and dockerd");
+        if !rustix::process::geteuid().is_root() || !is_there("dockerd") || !is_there("ip") {
+            skip("an engine of one's own takes root, dockerd and ip");
             return None;
         }
         // A short name: sockets are made in it.
         let folder = tempfile::Builder::new().prefix("eng").tempdir().unwrap();
-        let process = start(folder.path());
-        let dockerd = Self { process, folder };
+        let bridge = folder.path().file_name().expect("it has one").to_string_lossy().into_owned();
+        assert!(link(&["add", &bridge, "type", "bridge"]), "a bridge can be made");
+        let process = start(folder.path(), &bridge);
+        let dockerd = Self { process, folder, bridge };
         dockerd.answers();
         Some(dockerd)
     }
@@ -46,7 +49,7 @@ impl Dockerd {
 
     /// Begins anew, once it has ended.
     pub fn begin_again(&mut self) {
-        self.process = start(self.folder.path());
+        self.process = start(self.folder.path(), &self.bridge);
         self.answers();
     }
 
@@ -80,13 +83,22 @@ impl Dockerd {
     }
 }
 
-fn start(folder: &Path) -> Child {
+fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--help").output().is_ok()
+}
+
+/// `ip link`, and whether it did as it was told.
+fn link(arguments: &[&str]) -> bool {
+    Command::new("ip").arg("link").args(arguments).status().is_ok_and(|status| status.success())
+}
+
+fn start(folder: &Path, bridge: &str) -> Child {
     let log = File::create(folder.join("log")).unwrap();
     let path = |name: &str| folder.join(name).display().to_string();
     let mut command = Command::new("dockerd");
     command.args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")]);
     command.args(["--host", &format!("unix://{}", path("sock")), "--storage-driver", "vfs"]);
-    command.args(["--bridge", "none", "--iptables=false", "--ip6tables=false"]);
+    command.args(["--bridge", bridge, "--iptables=false", "--ip6tables=false"]);
     // No proxy of the surroundings, no configuration of the machine's engine.
     command.args(["--config-file", &path("none.json")]);
     fs::write(folder.join("none.json"), "{}").unwrap();
@@ -98,6 +110,7 @@ impl Drop for Dockerd {
         if matches!(self.process.try_wait(), Ok(None)) {
             self.end(Signal::TERM);
         }
+        link(&["delete", &self.bridge]);
         // What one that was killed left: shims without a master, and mounts below its folder.
         for process in processes_of(self.folder.path()) {
             let number = process.split(' ').next().and_then(|number| number.parse().ok());

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use futures_util::FutureExt;
 
 use super::strike::{Victim, all_is_well, services, strike};
 use crate::e2e::services::write_platform;
@@ -50,6 +52,16 @@ async fn as_many_kills_as_are_asked_for() {
 async fn kill_again_and_again(stage: &Stage) {
     let (rounds, seed) = (variable("KILLS_ROUNDS", 200_usize), variable("KILLS_SEED", fastrand::u64(..)));
     let bystanders = if stage.engine.is_some() { Some(Bystanders::beside(stage).await) } else { None };
+    let rounds = AssertUnwindSafe(play_all(stage, rounds, seed, bystanders.as_ref())).catch_unwind().await;
+    if let Some(bystanders) = bystanders {
+        bystanders.leave().await;
+    }
+    if let Err(panic) = rounds {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+async fn play_all(stage: &Stage, rounds: usize, seed: u64, bystanders: Option<&Bystanders>) {
     let mut random = Rng::with_seed(seed);
     let mut tallies = Vec::new();
     for act in [Act::FirstUp, Act::Replacement, Act::Down] {
@@ -60,14 +72,11 @@ async fn kill_again_and_again(stage: &Stage) {
         report(&tallies, seed, &format!("round {} went wrong", round + 1));
         let acts = tallies.len();
         play(stage, &mut tallies[round % acts], round, &mut random).await;
-        if let Some(bystanders) = &bystanders {
+        if let Some(bystanders) = bystanders {
             bystanders.are_unharmed().await;
         }
     }
     report(&tallies, seed, "nothing was left after any of them, and nothing of anybody else's was touched");
-    if let Some(bystanders) = bystanders {
-        bystanders.leave().await;
-    }
 }
 
 /// One round: a kill at a random moment, `up`, `down`; then nothing is left.
