@@ -1,5 +1,7 @@
 //! `msctl up`, and the process behind `up -d`.
 
+use std::time::Instant;
+
 use clap::ValueEnum;
 
 use super::command::{CommandError, switch};
@@ -88,7 +90,7 @@ pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<Exi
     let mut signals = Signals::listen()?;
     let build_output = if args.verbose { BuildOutput::Shown } else { BuildOutput::Hidden };
     let mut screen =
-        Screen { printer, progress: Progress::new(printer, build_output), greeting: None, took: None };
+        Screen { printer, progress: Progress::new(printer, build_output), greeting: None, begun: None };
     let outcome = if args.detach {
         up::detached(context, &request, &mut screen, &mut signals).await?
     } else {
@@ -135,7 +137,8 @@ struct Screen<'a> {
     printer: &'a Printer,
     progress: Progress<'a>,
     greeting: Option<Greeting>,
-    took: Option<std::time::Duration>,
+    /// What the times that are told are counted from.
+    begun: Option<Instant>,
 }
 
 impl Audience for Screen<'_> {
@@ -155,18 +158,15 @@ impl Audience for Screen<'_> {
         if let Some(other_build) = &greeting.other_build {
             dim(format!("  {}", told(other_build)));
         }
-        self.greeting = Some(greeting.clone());
+        (self.greeting, self.begun) = (Some(greeting.clone()), Some(Instant::now()));
     }
 
     fn tell(&mut self, event: &Event) {
-        if let crate::model::event::EventKind::Settled { took, .. } = &event.kind {
-            self.took = Some(*took);
-        }
         self.progress.show(event);
     }
 
     fn settled(&mut self, outcome: &Outcome) {
-        let took = self.took.map(|took| format!(" in {}", duration(took))).unwrap_or_default();
+        let took = self.begun.map(|begun| format!(" in {}", duration(begun.elapsed()))).unwrap_or_default();
         let (ready, kept) = (outcome.ready.len(), outcome.kept().count());
         let summary = match (outcome.failed.len() - kept, kept) {
             (0, 0) => format!("{ready} ready{took}"),

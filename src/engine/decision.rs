@@ -17,7 +17,7 @@ use crate::build::Builder;
 use crate::model::event::{EventKind, Failure};
 use crate::model::name::ServiceName;
 use crate::model::platform::Platform;
-use crate::plan::{Leaving, Plan, Policy, held_back, plan};
+use crate::plan::{Leaving, Plan, Policy, held_back, plan, put_off};
 
 /// What a look has led to, with the ground for carrying it out.
 #[derive(Default)]
@@ -108,7 +108,7 @@ impl Order {
             return Ok(Decision { planned, ground: Ground::default() });
         }
         let builder = executor.builder(&self.platform);
-        let (plan, wish) = self.plan(executor, &builder).await?;
+        let (plan, wish, put_off) = self.plan(executor, &builder).await?;
         executor.announcer.announce(EventKind::Planned {
             steps: plan.steps.len(),
             services: plan.services().into_iter().map(ToString::to_string).collect(),
@@ -122,13 +122,18 @@ impl Order {
             edits: self.policy.edits,
             known: wish.known,
             failed: wish.failed,
+            put_off,
         };
         let ground = Ground { platform: Some((self.platform, builder)), desired: wish.desired, plan };
         Ok(Decision { planned, ground })
     }
 
-    /// Looks and decides, without doing anything.
-    async fn plan(&mut self, executor: &Executor, builder: &Builder) -> Result<(Plan, Wish), Failure> {
+    /// Looks and decides, without doing anything; also tells the services that the plan leaves for later.
+    async fn plan(
+        &mut self,
+        executor: &Executor,
+        builder: &Builder,
+    ) -> Result<(Plan, Wish, BTreeSet<ServiceName>), Failure> {
         let begun = Instant::now();
         let mut wish = desire(&self.platform, &self.wished, builder, executor.wiring.as_ref()).await;
         let wished = Instant::now();
@@ -150,6 +155,7 @@ impl Order {
         let [read, look, plan_took] =
             [wished - begun, seen - wished, seen.elapsed()].map(|part| part.as_micros());
         tracing::debug!(steps = plan.steps.len(), read, look, plan = plan_took, "decided, in microseconds");
-        Ok((plan, wish))
+        let later = put_off(&wish.desired, &catalog, &self.policy.busy);
+        Ok((plan, wish, later))
     }
 }

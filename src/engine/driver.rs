@@ -22,6 +22,7 @@ use super::rest::{Rest, Verdict};
 use super::state::State;
 use super::status;
 use super::trouble::CRASH_LOOP;
+use super::waiters::Waiters;
 use crate::model::catalog::EndpointState;
 use crate::model::event::{EventKind, Failure};
 use crate::model::name::ServiceName;
@@ -52,7 +53,7 @@ pub(super) struct Driver {
     known: BTreeMap<task::Id, (RunId, CancellationToken)>,
     /// What the latest plan was made from.
     ground: Arc<Ground>,
-    waiting: Vec<oneshot::Sender<Outcome>>,
+    waiters: Waiters,
     busy_since: Instant,
     deployments: Deployments,
 }
@@ -70,7 +71,7 @@ impl Driver {
             runs: JoinSet::new(),
             known: BTreeMap::new(),
             ground: Arc::default(),
-            waiting: Vec::new(),
+            waiters: Waiters::default(),
             busy_since: Instant::now(),
             deployments: Deployments::default(),
         }
@@ -86,7 +87,7 @@ impl Driver {
             let input = tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Change { input, done }) => {
-                        self.waiting.push(done);
+                        self.waiters.add(State::asked_of(&input), done);
                         // A restart is of what exists, as far as anybody has seen.
                         self.state.learn(&self.observer.latest());
                         input
@@ -133,6 +134,18 @@ impl Driver {
         }
         if was_idle && self.state.is_executing() {
             self.busy_since = Instant::now();
+        }
+        self.answer();
+    }
+
+    /// Tells those who wait for nothing that is still to be done.
+    fn answer(&mut self) {
+        let settled = self.waiters.settled(&self.state);
+        if !settled.is_empty() {
+            let outcome = self.outcome();
+            for waiter in settled {
+                waiter.tell(&outcome);
+            }
         }
     }
 
@@ -232,7 +245,7 @@ impl Driver {
             Effect::GiveUp(run) => self.give_up(run),
             Effect::Forget(instance) => self.executor.traffic.forget(&instance),
             Effect::Announce(event) => self.executor.announcer.announce(event),
-            Effect::Settled => self.settle(),
+            Effect::Settled => self.announce_settled(),
         }
     }
 
@@ -282,16 +295,13 @@ impl Driver {
         }
     }
 
-    fn settle(&mut self) {
+    fn announce_settled(&self) {
         let outcome = self.outcome();
         self.executor.announcer.announce(EventKind::Settled {
-            ready: outcome.ready.clone(),
+            ready: outcome.ready,
             failed: outcome.failed.keys().cloned().collect(),
             took: self.busy_since.elapsed(),
         });
-        for waiting in self.waiting.drain(..) {
-            let _ = waiting.send(outcome.clone());
-        }
     }
 
     fn outcome(&self) -> Outcome {

@@ -102,6 +102,8 @@ pub struct Planned {
     pub known: BTreeMap<ServiceName, Known>,
     /// Services whose sources could not be read.
     pub failed: BTreeMap<ServiceName, Failure>,
+    /// Services that the plan leaves out because of what is under way.
+    pub put_off: BTreeSet<ServiceName>,
 }
 
 /// What was asked for beyond the manifest, and cannot be seen by looking: what a process passes on to

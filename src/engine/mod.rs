@@ -9,6 +9,7 @@
 //!   knows when a generation has taken over.
 //! - [`trouble`] is how a service fails, and when it is tried again.
 //! - [`status`] is what `ps` shows of all that.
+//! - [`waiters`] are those who asked for something and are told how it went.
 //! - [`rest`] holds it still while another process takes over.
 //! - [`observer`] keeps the latest snapshot; [`probe`] asks an instance whether it is ready.
 //!
@@ -31,6 +32,7 @@ pub mod rest;
 pub mod state;
 pub mod status;
 pub mod trouble;
+mod waiters;
 mod workshop;
 
 pub use decision::{let_go, preview};

@@ -4,7 +4,8 @@
 //! from a fresh look. What is remembered here is what no look can show: what the user asked for and
 //! how often a service has failed.
 //!
-//! `asked` is what somebody asks for, `look` what a look says, `runs` what is carried out and how it ends.
+//! `asked` is what somebody asks for, `look` what a look says, `runs` what is carried out and how it ends,
+//! `pending` what has still to be planned for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::pending::Pending;
 use self::runs::Run;
 use super::drift::Drift;
 use super::input::{Effect, Input, RunId, Wishes};
@@ -26,6 +28,7 @@ use crate::model::platform::Platform;
 
 mod asked;
 mod look;
+mod pending;
 mod runs;
 
 /// An instance that served for this long was sound: its later failure is counted as a first one.
@@ -53,6 +56,7 @@ pub struct State {
     /// What executors are at work on. No two of them are at work on one service.
     runs: BTreeMap<RunId, Run>,
     runs_begun: u64,
+    pending: Pending,
     /// The versions that were wanted when it was last planned.
     versions: BTreeMap<ServiceName, SpecHash>,
     /// What differed at the last look, and what of that the last plan knew.
@@ -110,6 +114,7 @@ impl State {
             Input::Succeed { platform, wishes } => self.succeed(platform, wishes),
             Input::Resume => {
                 self.look = Look::None;
+                self.pending.add(self.busy());
                 self.runs.clear();
                 self.reconcile_soon()
             }
@@ -123,6 +128,7 @@ impl State {
             Input::Executed { run, report } => self.finish(run, report, now),
             Input::Blind(failure) => {
                 self.look = Look::None;
+                self.pending.clear();
                 let mut effects = self.go_blind(failure);
                 effects.extend(self.settled());
                 effects
@@ -202,6 +208,15 @@ impl State {
         self.look != Look::None || !self.runs.is_empty()
     }
 
+    /// Whether nothing is left to do for these, whatever there is for others. A service that waits for its
+    /// next try is done, as far as somebody who waits is concerned.
+    #[must_use]
+    pub fn is_settled_for(&self, services: &BTreeSet<ServiceName>) -> bool {
+        let busy = self.busy();
+        let is_open = |service: &ServiceName| busy.contains(service) || self.pending.has(service);
+        !self.is_executing() || !services.iter().any(is_open)
+    }
+
     /// Takes note of the generations that exist.
     pub fn learn(&mut self, observed: &Observed) {
         for seen in &observed.instances {
@@ -216,6 +231,7 @@ impl State {
             Look::None if self.platform.is_none() => vec![Effect::Settled],
             Look::None => {
                 self.look = Look::Under;
+                self.pending.look_begins();
                 vec![Effect::Reconcile]
             }
             Look::Under => {

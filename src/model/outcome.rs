@@ -1,6 +1,6 @@
 //! How things stand once a change has been carried out. Its JSON form travels over the admin socket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,19 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// As far as these services go.
+    #[must_use]
+    pub fn of(&self, services: &BTreeSet<&str>) -> Self {
+        let is_meant = |service: &str| services.contains(service);
+        let ready = self.ready.iter().filter(|service| is_meant(service));
+        let failed = self.failed.iter().filter(|(service, _)| is_meant(service));
+        Self {
+            ready: ready.cloned().collect(),
+            failed: failed.map(|(service, failure)| (service.clone(), failure.clone())).collect(),
+            blind: self.blind.clone(),
+        }
+    }
+
     /// Services whose earlier version serves on, because the one that was asked for has failed.
     pub fn kept(&self) -> impl Iterator<Item = &str> {
         self.failed.keys().filter(|service| self.ready.contains(service)).map(String::as_str)
@@ -63,6 +76,8 @@ mod tests {
             ..failed(&[Failure { timed_out: true, ..Failure::default() }])
         };
         assert_eq!(kept.exit_code(), ExitCode::Unhealthy);
+        assert_eq!(kept.of(&BTreeSet::from(["1"])), Outcome::default(), "others are not asked about");
+        assert_eq!(kept.of(&BTreeSet::from(["0"])), kept);
         let blind = Outcome { blind: Some(Failure::default()), ..Outcome::default() };
         assert_eq!(blind.exit_code(), ExitCode::EngineUnreachable);
     }

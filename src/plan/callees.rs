@@ -45,7 +45,7 @@ fn has_failed(service: &ServiceName, desired: &Desired, policy: &Policy) -> bool
     policy.waiting.get(service).is_some_and(|version| version.is_none() || version.as_ref() == wanted)
 }
 
-fn is_served(service: &ServiceName, catalog: &Catalog) -> bool {
+pub(super) fn is_served(service: &ServiceName, catalog: &Catalog) -> bool {
     let endpoints = catalog.services.get(service).into_iter().flatten();
     endpoints.into_iter().any(|endpoint| endpoint.state == EndpointState::Ready)
 }

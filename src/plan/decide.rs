@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::sorted::Sorted;
+use super::callees::is_served;
 use super::policy::{Course, Leaving, Policy};
 use super::step::{Action, Cause, Plan, Step, StepId};
 use crate::model::catalog::{Catalog, EndpointState};
@@ -30,21 +31,32 @@ pub fn plan(desired: &Desired, observed: &Observed, catalog: &Catalog, policy: &
         policy,
         steps: Vec::new(),
         admissions: BTreeMap::new(),
-        later: policy.busy.clone(),
+        later: put_off(desired, catalog, &policy.busy),
     };
     for service in in_start_order(desired) {
-        if planner.comes_later(service) {
-            planner.later.insert(service.spec.name.clone());
-        } else {
-            match policy.course(service) {
-                Course::Follow => planner.plan_service(service),
-                Course::Stay => planner.plan_stay(service),
-            }
+        match policy.course(service) {
+            _ if planner.later.contains(&service.spec.name) => {}
+            Course::Follow => planner.plan_service(service),
+            Course::Stay => planner.plan_stay(service),
         }
     }
     planner.plan_unread(desired);
     planner.plan_departures(desired);
     Plan { steps: planner.steps }
+}
+
+/// The services that are planned for when executors are done with what they wait for: those that `busy` ones
+/// are, and whoever calls one of these that nothing serves yet.
+#[must_use]
+pub fn put_off(desired: &Desired, catalog: &Catalog, busy: &BTreeSet<ServiceName>) -> BTreeSet<ServiceName> {
+    let mut later = busy.clone();
+    for service in in_start_order(desired) {
+        let waits_for = |callee: &ServiceName| later.contains(callee) && !is_served(callee, catalog);
+        if service.spec.calls.iter().any(waits_for) {
+            later.insert(service.spec.name.clone());
+        }
+    }
+    later
 }
 
 /// Callees before their callers. The manifest has no cycles; should one get here, its services come
@@ -75,7 +87,7 @@ struct Planner<'a> {
     steps: Vec<Step>,
     /// The admissions planned so far, for the services that have to wait for them.
     admissions: BTreeMap<ServiceName, Vec<StepId>>,
-    /// Services that are planned for when an executor is done with what they wait for.
+    /// Services that are planned for another time.
     later: BTreeSet<ServiceName>,
 }
 
@@ -86,11 +98,6 @@ struct Newcomer {
 }
 
 impl<'a> Planner<'a> {
-    fn comes_later(&self, service: &DesiredService) -> bool {
-        let waits_for = |callee: &ServiceName| self.later.contains(callee) && !self.is_served(callee);
-        self.later.contains(&service.spec.name) || service.spec.calls.iter().any(waits_for)
-    }
-
     fn plan_service(&mut self, service: &DesiredService) {
         let sorted = self.sort_instances(service);
         let stand_ins = self.plan_stand_ins(service, &sorted);
@@ -176,8 +183,7 @@ impl<'a> Planner<'a> {
     }
 
     fn is_served(&self, service: &ServiceName) -> bool {
-        let endpoints = self.catalog.services.get(service).into_iter().flatten();
-        endpoints.into_iter().any(|endpoint| endpoint.state == EndpointState::Ready)
+        is_served(service, self.catalog)
     }
 
     fn started_instances(&self, service: &ServiceName) -> BTreeSet<InstanceName> {

@@ -15,6 +15,6 @@ mod step;
 pub(crate) mod tests;
 
 pub use callees::held_back;
-pub use decide::plan;
+pub use decide::{plan, put_off};
 pub use policy::{Leaving, Policy, WATCH_WINDOW};
 pub use step::{Action, Cause, Plan, Step, StepId};

@@ -139,3 +139,22 @@ fn a_port_that_is_taken_is_said_to_be_with_whose_it_is_and_nothing_is_started() 
     }
     assert!(!shop.root().join(".msctl").exists(), "something was built");
 }
+
+#[test]
+fn a_command_is_judged_by_the_services_that_it_names() {
+    let order = TestService::named("order").set("EXIT_CODE", "7");
+    let shop = TestPlatform::of(&[order, TestService::named("product")]);
+    shop.msctl(&["up", "-d"]).expect_code(5);
+    for change in ["restart", "redeploy"] {
+        let changed = shop.msctl(&[change, "product"]).success();
+        assert!(changed.stderr.ends_with("done\n"), "{}", changed.stderr);
+    }
+    shop.msctl(&["scale", "product=2"]).success();
+    let up = shop.msctl(&["up", "-d", "product"]).success();
+    let summary = "1 ready in [TIME]; it was running already and goes on; msctl down stops it\n";
+    assert!(shop.plain(&up.stderr).ends_with(summary), "{}", up.stderr);
+    shop.msctl(&["restart", "order"]).expect_code(5);
+    let all = shop.msctl(&["up", "-d"]).expect_code(5);
+    let summary = "1 ready, 1 failed in [TIME]; it was running already and goes on; msctl down stops it\n";
+    assert!(shop.plain(&all.stderr).ends_with(summary), "{}", all.stderr);
+}

@@ -4,12 +4,24 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::State;
-use crate::engine::input::{Effect, Wishes};
+use crate::engine::input::{Effect, Input, Wishes};
 use crate::model::desired::Known;
 use crate::model::name::ServiceName;
 use crate::model::platform::Platform;
 
 impl State {
+    /// The services that somebody asks for something of; `None` is all.
+    #[must_use]
+    pub fn asked_of(input: &Input) -> Option<BTreeSet<ServiceName>> {
+        match input {
+            Input::Apply { platform, only: Some(only) } => Some(with_callees(platform, only.clone())),
+            Input::Scale { replicas } => Some(replicas.keys().cloned().collect()),
+            Input::Restart { services } | Input::Redeploy { services } => Some(services.clone()),
+            Input::RollBack { service, .. } => Some([service.clone()].into()),
+            _ => None,
+        }
+    }
+
     pub(super) fn apply(
         &mut self,
         platform: Arc<Platform>,
@@ -18,6 +30,7 @@ impl State {
         // The manifest and the sources as they are: what was rolled back of them goes on.
         self.pins.retain(|service, _| only.as_ref().is_some_and(|only| !only.contains(service)));
         let asked = only.map(|names| with_callees(&platform, names));
+        self.pending.add(asked.iter().flatten().cloned());
         // What was asked for before stays asked for; asking for all asks for all from then on.
         self.active = match (self.platform.is_some(), self.active.take(), asked) {
             (true, Some(before), Some(more)) => Some(before.union(&more).cloned().collect()),
@@ -81,6 +94,7 @@ impl State {
         for run in runs.filter(|run| run.services.keys().any(|service| services.contains(service))) {
             run.is_superseded = true;
         }
+        self.pending.add(services.iter().cloned());
         self.ask_for(services);
         self.reconcile_soon()
     }

@@ -75,7 +75,8 @@ impl State {
         }
         self.answered.clone_from(&self.drift);
         self.planned_at = Some(now);
-        let Planned { plan, versions, edits, known, failed } = planned;
+        let Planned { plan, versions, edits, known, failed, put_off } = planned;
+        self.pending.planned(&put_off);
         self.versions = versions;
         // How another version failed says nothing about the one that is wanted now.
         self.failures.retain(|service, trouble| {
@@ -210,6 +211,7 @@ impl State {
             || has_served && self.failures.values().any(Trouble::is_of_any_version);
         // A look that is under way leaves alone what was being worked on when it began.
         if goes_on || run.was_passed_over || run.is_superseded || self.look != Look::None {
+            self.pending.add(run.services.into_keys());
             return self.reconcile_soon();
         }
         self.settled().into_iter().collect()

@@ -22,6 +22,7 @@ use crate::plan::{Action, Cause, Plan, Step, StepId};
 mod looking;
 mod orders;
 mod simulation;
+mod waiting;
 mod walk;
 
 const ADDRESS: &str = "127.0.0.1:1";

@@ -1,10 +1,13 @@
 //! Several things under way at once, and what is newer than something under way.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::fixtures::{name_of, of_version, platform, service};
+use super::fixtures::{name_of, names, of_version, platform, service};
 use super::stage::Stage;
 use crate::model::event::EventKind;
+use crate::model::exit::ExitCode;
 use crate::model::outcome::Outcome;
 use crate::model::platform::ServiceSpec;
 
@@ -94,4 +97,65 @@ async fn what_calls_a_service_that_is_not_ready_yet_waits_for_it() {
     assert!(outcome.failed.is_empty(), "{outcome:?}");
     assert!(applied.await.unwrap().failed.is_empty());
     stage.journal.assert_order(&["=admit product.v1.1", "+create+start order.v1.1"]);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_service_does_not_wait_for_another_one() {
+    let stage = Stage::new();
+    let (mut order, product) = (service("order", &[]), service("product", &[]));
+    order.run.health.start_period = Duration::from_secs(600);
+    stage.deploy([order.clone(), product.clone()]).await;
+    stage.fake.set_health(&name_of("order"), 503);
+    let all = [of_version(order, 2), product];
+    let slow = begin(&stage, all.clone(), "await-ready order.v2.1").await;
+    let restarted = stage.engine.restart(names(&["product"])).await.unwrap();
+    let scaled = stage.engine.scale(BTreeMap::from([(name_of("product"), 2)])).await.unwrap();
+    let applied = stage.engine.apply(Arc::new(platform(all)), Some(names(&["product"]))).await.unwrap();
+    for outcome in [restarted, scaled, applied] {
+        assert_eq!((outcome.ready, outcome.failed.len()), (vec!["product".to_owned()], 0));
+    }
+    assert_eq!(stage.routes.serving(), "order.v1.1 product.v2.1 product.v2.2");
+    stage.fake.set_health(&name_of("order"), 200);
+    assert_eq!(slow.await.unwrap().ready, ["order", "product"], "who asks for all waits for all");
+    stage.assert_serving("order.v2.1 product.v2.1 product.v2.2").await;
+}
+
+#[tokio::test]
+async fn who_asks_for_a_service_is_told_of_no_other_one_that_fails() {
+    let stage = Stage::new();
+    let (order, product) = (service("order", &[]), service("product", &[]));
+    let gone = service("gone", &["product"]);
+    stage.fake.exit_after_launch(&name_of("order"), Some(7));
+    let all = [order, product, gone];
+    assert!(stage.apply(all.clone()).await.failed.contains_key("order"));
+    let (engine, product) = (&stage.engine, || names(&["product"]));
+    let applied = engine.apply(Arc::new(platform(all.clone())), Some(names(&["gone"]))).await.unwrap();
+    assert_eq!((applied.ready.join(" ").as_str(), applied.failed.len()), ("gone product", 0));
+    for outcome in [engine.redeploy(product()).await, engine.restart(product()).await] {
+        let outcome = outcome.unwrap();
+        assert_eq!((outcome.ready.join(" ").as_str(), outcome.exit_code()), ("product", ExitCode::Ok));
+    }
+    let of_order = engine.restart(names(&["order"])).await.unwrap();
+    assert_eq!((of_order.ready.len(), of_order.failed.len()), (0, 1), "{of_order:?}");
+    assert_eq!(stage.apply(all).await.exit_code(), ExitCode::Unhealthy);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_service_waits_for_those_that_it_has_to_wait_for() {
+    let stage = Stage::new();
+    stage.fake.set_health(&name_of("product"), 503);
+    let (order, mut product) = (service("order", &["product"]), service("product", &[]));
+    product.run.health.start_period = Duration::from_secs(600);
+    let gone = service("gone", &[]);
+    let applied = begin(&stage, [product.clone(), gone.clone()], "await-ready product.v1.1").await;
+    let (engine, all) = (stage.engine.clone(), Arc::new(platform([order, product, gone])));
+    let mut with_order =
+        tokio::spawn(async move { engine.apply(all, Some(names(&["order"]))).await.unwrap() });
+    let of_gone = stage.engine.restart(names(&["gone"])).await.unwrap();
+    assert_eq!(of_gone.ready, ["gone"]);
+    assert!(futures_util::FutureExt::now_or_never(&mut with_order).is_none());
+    stage.fake.set_health(&name_of("product"), 200);
+    assert_eq!(with_order.await.unwrap().ready, ["order", "product"]);
+    assert_eq!(applied.await.unwrap().failed.len(), 0);
+    stage.assert_serving("gone.v2.1 order.v1.1 product.v1.1").await;
 }

@@ -63,6 +63,17 @@ proptest! {
     }
 
     #[test]
+    fn who_waits_for_a_service_is_told_and_nothing_is_left_to_do_for_it(
+        order in arbitrary_order(),
+        service in 0..4_usize,
+        course in prop::collection::vec(any::<usize>(), 0..40),
+    ) {
+        let mut simulation = after(order);
+        let left = simulation.restart_and_wait(service, &course);
+        prop_assert!(left.is_empty(), "{left:?}\n{}", simulation.story());
+    }
+
+    #[test]
     fn where_nothing_drifts_there_is_nothing_to_plan(order in arbitrary_order()) {
         let mut simulation = after(order);
         let plan = simulation.come_to_rest();

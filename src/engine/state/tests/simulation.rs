@@ -23,7 +23,7 @@ use crate::model::name::ServiceName;
 use crate::model::observed::InstanceState;
 use crate::model::platform::{Platform, ServiceSpec};
 use crate::plan::tests::world::World;
-use crate::plan::{Plan, Policy, held_back};
+use crate::plan::{Plan, Policy, held_back, put_off};
 
 /// Each calls the one before it, but the last one.
 pub const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -185,6 +185,25 @@ impl Simulation {
         panic!("it never comes to rest: {:#?}", self.state)
     }
 
+    /// Somebody restarts a service and waits until that is done, while all that is under way goes on in the
+    /// order that the numbers say. What a plan would still do for it then.
+    pub fn restart_and_wait(&mut self, service: usize, course: &[usize]) -> Vec<String> {
+        let name = nth(service);
+        self.happen(Happening::Restart { service });
+        for number in course.iter().chain(&[0, 1, 2]).cycle().take(ENDLESS) {
+            if self.state.is_settled_for(&[name.clone()].into()) {
+                let plan = self.plan(&mut self.glance()).0;
+                let left = plan.steps.iter().filter(|step| step.service == name);
+                return left.map(|step| format!("{} {}", step.action.kind(), step.subject())).collect();
+            }
+            match number % 3 {
+                0 => self.decide(),
+                _ => self.advance(number / 3, number / 7),
+            }
+        }
+        panic!("nobody is ever told that {name} was restarted: {:#?}", self.state)
+    }
+
     /// How many instances of the wanted versions take requests, how many are wanted, and how many are there.
     pub fn census(&self) -> Vec<(usize, usize, usize)> {
         let (platform, wished, _) = self.glance();
@@ -271,8 +290,14 @@ impl Simulation {
         let plan = crate::plan::plan(&desired, observed, catalog, policy);
         let versions = desired.services.iter().map(|(name, service)| (name.clone(), service.hash.clone()));
         let edits = policy.edits.clone();
-        let planned =
-            Planned { plan: plan.clone().until_built(), versions: versions.collect(), edits, known, failed };
+        let planned = Planned {
+            plan: plan.clone().until_built(),
+            versions: versions.collect(),
+            edits,
+            known,
+            failed,
+            put_off: put_off(&desired, catalog, &policy.busy),
+        };
         (plan, desired, planned)
     }
 
