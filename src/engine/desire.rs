@@ -40,10 +40,10 @@ pub async fn desire(platform: &Platform, wished: &Wished, builder: &Builder, wir
     let mut wish = Wish::default();
     let services = platform.services.values();
     let looked = services.map(|service| async move { (service, look(builder, service, wished).await) });
-    for (service, looked) in futures_util::future::join_all(looked).await {
-        match looked {
-            Ok((known, sources)) => {
-                wish.known.insert(service.name.clone(), known);
+    for (service, (known, sources)) in futures_util::future::join_all(looked).await {
+        wish.known.extend(known.map(|known| (service.name.clone(), known)));
+        match sources {
+            Ok(sources) => {
                 let replicas = wished.scale.get(&service.name).copied().unwrap_or(service.run.replicas);
                 let wanted = wanted(platform, service, sources, replicas, wiring);
                 wish.desired.services.insert(service.name.clone(), wanted);
@@ -64,28 +64,37 @@ struct Sources {
     needs_build: bool,
 }
 
-/// What is known of the sources, and what is wanted.
+/// What is known of the sources, and what is wanted. What they are is known even where what is wanted in
+/// their place is not there: other ones end that.
 async fn look(
     builder: &Builder,
     service: &ServiceSpec,
     wished: &Wished,
-) -> Result<(Known, Sources), Failure> {
-    let (digest, built) = match wished.known.get(&service.name).cloned() {
-        Some(Known { digest, built }) => (digest, built),
-        None => (builder.digest(service).await?, None),
+) -> (Option<Known>, Result<Sources, Failure>) {
+    let mut known = match wished.known.get(&service.name).cloned() {
+        Some(known) => known,
+        None => match builder.digest(service).await {
+            Ok(digest) => Known { digest, built: None },
+            Err(error) => return (None, Err(error.into())),
+        },
     };
     let pin = wished.pins.get(&service.name);
-    if let Some(pin) = pin.filter(|pin| pin.over.as_ref().is_none_or(|over| *over == digest)) {
-        let sources = pinned(builder, service, pin, &digest).await?;
-        return Ok((Known { digest, built }, sources));
-    }
-    let built = match built {
-        Some(program) => Some(program),
-        None => builder.built(service, &digest).await?,
+    let pin = pin.filter(|pin| pin.over.as_ref().is_none_or(|over| *over == known.digest));
+    let sources = match pin {
+        Some(pin) => pinned(builder, service, pin, &known.digest).await,
+        None => current(builder, service, &mut known).await,
     };
-    let program = built.clone().unwrap_or_else(|| builder.program(service, &digest));
-    let sources = Sources { digest: digest.clone(), program, needs_build: built.is_none() };
-    Ok((Known { digest, built }, sources))
+    (Some(known), sources)
+}
+
+/// The sources as they are; notes what is made of them.
+async fn current(builder: &Builder, service: &ServiceSpec, known: &mut Known) -> Result<Sources, Failure> {
+    if known.built.is_none() {
+        known.built = builder.built(service, &known.digest).await?;
+    }
+    let needs_build = known.built.is_none();
+    let program = known.built.clone().unwrap_or_else(|| builder.program(service, &known.digest));
+    Ok(Sources { digest: known.digest.clone(), program, needs_build })
 }
 
 async fn pinned(
@@ -98,6 +107,7 @@ async fn pinned(
         return Err(Failure {
             message: format!("what {} {} ran is not kept any more", service.name, pin.to),
             hint: Some(format!("go on from its sources with: msctl redeploy {}", service.name)),
+            is_lasting: true,
             ..Failure::default()
         });
     }

@@ -191,10 +191,13 @@ impl State {
         })
     }
 
-    /// The services that have failed and are tried again.
+    /// The services of which the very version that is wanted has failed before.
     #[must_use]
     pub fn failing(&self) -> BTreeSet<ServiceName> {
-        self.failures.keys().cloned().collect()
+        let is_wanted = |(service, trouble): &(&ServiceName, &Trouble)| {
+            trouble.version.is_some() && trouble.version.as_ref() == self.versions.get(*service)
+        };
+        self.failures.iter().filter(is_wanted).map(|(service, _)| service.clone()).collect()
     }
 
     /// Whether what the look under way works from is out of date already.

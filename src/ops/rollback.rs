@@ -1,12 +1,17 @@
 //! `msctl rollback`: what an earlier generation ran runs again.
 
+use std::collections::BTreeSet;
+
 use super::change::{EventSink, follow};
 use super::context::{Context, known_service};
 use super::error::OpsError;
+use super::target;
 use crate::admin::Change;
 use crate::model::deployment::{Cause, Deployment, RecordedProgram};
 use crate::model::outcome::Outcome;
 use crate::platform::history;
+use crate::platform::keeping::Keeping;
+use crate::runtime::RuntimeKind;
 
 /// How far back is looked.
 const LOOKED_AT: usize = 200;
@@ -17,11 +22,15 @@ pub enum RollbackError {
     #[error("{service} has nothing to go back to: no earlier version of it ever served")]
     NothingEarlier { service: String },
     #[error("there is no v{wanted} of {service} to go back to")]
-    Unknown { service: String, wanted: u32, known: Vec<u32> },
+    Unknown { service: String, wanted: u32, known: BTreeSet<u32> },
     #[error("{service} v{wanted} never served: it {outcome}")]
     NeverServed { service: String, wanted: u32, outcome: String },
     #[error("what {service} v{wanted} ran is not known any more")]
     Forgotten { service: String, wanted: u32 },
+    #[error("what {service} v{wanted} ran is not kept any more")]
+    NotKept { service: String, wanted: u32, kept: BTreeSet<u32> },
+    #[error("{service} v{wanted} ran {where_it_ran}, and the platform runs on the {runs_on} runtime now")]
+    RanElsewhere { service: String, wanted: u32, where_it_ran: &'static str, runs_on: RuntimeKind },
     #[error("{service} runs from its own folder, which holds nothing but its sources of now")]
     RunsFromFolder { service: String },
 }
@@ -32,18 +41,24 @@ impl RollbackError {
     pub fn hint(&self) -> String {
         match self {
             Self::Unknown { service, known, .. } if known.is_empty() => format!("msctl history {service}"),
-            Self::Unknown { known, .. } => {
-                let known: Vec<String> = known.iter().map(|one| format!("v{one}")).collect();
-                format!("these have served: {}", known.join(", "))
+            Self::Unknown { known, .. } => format!("these have served: {}", versions(known)),
+            Self::NotKept { kept, .. } if kept.is_empty() => {
+                "how many builds are kept is said by keep in [images] of msctl.toml".to_owned()
             }
+            Self::NotKept { kept, .. } => format!("one can go back to: {}", versions(kept)),
             Self::RunsFromFolder { .. } => {
                 "put the sources back by version control: they are deployed once they are saved".to_owned()
             }
             Self::NothingEarlier { service }
+            | Self::RanElsewhere { service, .. }
             | Self::NeverServed { service, .. }
             | Self::Forgotten { service, .. } => format!("see what there was with: msctl history {service}"),
         }
     }
+}
+
+fn versions(numbers: &BTreeSet<u32>) -> String {
+    numbers.iter().map(|number| format!("v{number}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Has a service run what its generation `to` ran, or the one that served before.
@@ -59,12 +74,35 @@ pub async fn rollback(
     let platform = context.load()?;
     let service = known_service(&platform, service)?.to_string();
     let client = context.client(&platform.id)?;
-    client.status().await?;
-    let past = history::latest(&context.state(&platform.id)?, Some(&service), LOOKED_AT)?;
-    let target = choose(&service, &past, to)?;
+    let runs_on = target::kind(&client.status().await?.runtime);
+    let folder = context.state(&platform.id)?;
+    let past = history::latest(&folder, Some(&service), LOOKED_AT)?;
+    let target = choose(&service, &past, to, runs_on)?;
+    let runtime = target::of_kind(context, &platform.id, &folder, runs_on).await?;
+    let keeping = Keeping::new(&platform.id, &platform.root, &folder, vec![runtime]);
+    if !keeping.has(target).await? {
+        let kept = kept(&keeping, &past, runs_on).await?;
+        return Err(RollbackError::NotKept { service, wanted: target.generation, kept }.into());
+    }
     let change = Change::RollBack { service, to: target.generation, recipe: target.recipe.clone() };
     let outcome = follow(client.change(&change).await?, tell).await?;
     Ok((target.generation, outcome))
+}
+
+/// The versions that one can go back to.
+async fn kept(
+    keeping: &Keeping,
+    past: &[Deployment],
+    runs_on: RuntimeKind,
+) -> Result<BTreeSet<u32>, OpsError> {
+    let now = past.iter().find(|one| one.was_live()).map(|one| &one.recipe.program);
+    let mut kept = BTreeSet::new();
+    for one in past.iter().filter(|one| Some(&one.recipe.program) != now) {
+        if choose(&one.service, past, Some(one.generation), runs_on).is_ok() && keeping.has(one).await? {
+            kept.insert(one.generation);
+        }
+    }
+    Ok(kept)
 }
 
 /// `past` is of one service, newest first.
@@ -72,6 +110,7 @@ fn choose<'d>(
     service: &str,
     past: &'d [Deployment],
     to: Option<u32>,
+    runs_on: RuntimeKind,
 ) -> Result<&'d Deployment, RollbackError> {
     let service = service.to_owned();
     let target = match to {
@@ -82,17 +121,25 @@ fn choose<'d>(
         None => earlier(past).ok_or(RollbackError::NothingEarlier { service: service.clone() })?,
     };
     let wanted = target.generation;
-    match &target.recipe.program {
+    let ran_elsewhere =
+        |service, where_it_ran| Err(RollbackError::RanElsewhere { service, wanted, where_it_ran, runs_on });
+    match (&target.recipe.program, runs_on) {
         _ if !target.was_live() => {
             Err(RollbackError::NeverServed { service, wanted, outcome: target.outcome.to_string() })
         }
-        None => Err(RollbackError::Forgotten { service, wanted }),
-        Some(RecordedProgram::Command { argv, .. })
+        (None, _) => Err(RollbackError::Forgotten { service, wanted }),
+        (Some(RecordedProgram::Command { .. }), RuntimeKind::Docker) => {
+            ran_elsewhere(service, "as a local process")
+        }
+        (Some(RecordedProgram::Image { .. }), RuntimeKind::Process) => {
+            ran_elsewhere(service, "in a container")
+        }
+        (Some(RecordedProgram::Command { argv, .. }), _)
             if argv.first().is_some_and(|program| program == "sh") =>
         {
             Err(RollbackError::RunsFromFolder { service })
         }
-        Some(_) => Ok(target),
+        (Some(_), _) => Ok(target),
     }
 }
 
@@ -150,7 +197,7 @@ mod tests {
     }
 
     fn check(words: &str, to: Option<u32>, expected: Result<u32, &str>) {
-        let found = choose("order", &past(words), to).map(|one| one.generation);
+        let found = choose("order", &past(words), to, RuntimeKind::Docker).map(|one| one.generation);
         let found = found.map_err(|error| error.to_string());
         assert_eq!(found.as_ref().map_err(String::as_str).copied(), expected, "{words}");
     }
@@ -191,7 +238,12 @@ mod tests {
         let mut all = past("a b");
         all[1].recipe.program =
             Some(RecordedProgram::Command { argv: vec!["sh".into(), "-c".into()], folder: "/o".into() });
-        let refused = choose("order", &all, None).unwrap_err();
+        let refused = choose("order", &all, None, RuntimeKind::Process).unwrap_err();
         assert_eq!(refused, RollbackError::RunsFromFolder { service: "order".into() });
+        let refused = choose("order", &all, None, RuntimeKind::Docker).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "order v1 ran as a local process, and the platform runs on the docker runtime now"
+        );
     }
 }

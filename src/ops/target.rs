@@ -87,6 +87,25 @@ pub async fn all(
     Ok(runtimes)
 }
 
+/// The kind that a running platform names.
+pub(super) fn kind(name: &str) -> RuntimeKind {
+    if name == RuntimeKind::Process.to_string() { RuntimeKind::Process } else { RuntimeKind::Docker }
+}
+
+/// # Errors
+/// When it does not answer.
+pub(super) async fn of_kind(
+    context: &Context,
+    platform: &PlatformId,
+    folder: &StateFolder,
+    kind: RuntimeKind,
+) -> Result<Arc<dyn Runtime>, RuntimeError> {
+    match kind {
+        RuntimeKind::Process => process(platform, folder),
+        _ => docker(context, platform).await,
+    }
+}
+
 fn ran_on_docker(folder: &StateFolder) -> bool {
     folder.ran_on(&RuntimeKind::Docker.to_string())
 }

@@ -51,6 +51,17 @@ impl Keeping {
         Ok(look.kept.iter().map(|kept| look.show(kept)).collect())
     }
 
+    /// Whether what a deployment ran is still there, on the first of the runtimes.
+    ///
+    /// # Errors
+    /// When that runtime cannot be asked.
+    pub async fn has(&self, deployment: &Deployment) -> Result<bool, Failure> {
+        match deployment.recipe.program.clone() {
+            Some(program) => Ok(self.builder.has(&program.into()).await?),
+            None => Ok(false),
+        }
+    }
+
     /// Gives up what is beyond the budget, and gives what that was. What instances are made from stays.
     ///
     /// # Errors

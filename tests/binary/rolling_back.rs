@@ -110,3 +110,21 @@ fn where_there_is_nothing_to_go_back_to_that_is_said() {
     shop.msctl(&["down"]).success();
     shop.msctl(&["rollback", "order"]).expect_code(1);
 }
+
+#[test]
+fn what_is_not_kept_any_more_is_refused_and_saves_are_deployed_as_before() {
+    let shop = shop();
+    for version in 2..=3 {
+        save(&shop, &version.to_string());
+        until_alone(&shop, version);
+    }
+    let artifact = program(&shop, 1)["argv"][0].as_str().unwrap().to_owned();
+    fs::remove_file(artifact).unwrap();
+    let refused = shop.msctl(&["rollback", "order", "--to", "1"]).expect_code(2);
+    insta::assert_snapshot!(refused.stderr, @r"
+    error: what order v1 ran is not kept any more
+    hint: one can go back to: v2
+    ");
+    save(&shop, "4");
+    until_alone(&shop, 4);
+}

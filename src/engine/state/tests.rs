@@ -502,3 +502,21 @@ proptest! {
         prop_assert_eq!(desk.state.next_retry(), None);
     }
 }
+
+#[test]
+fn what_waited_for_another_one_is_not_tried_again_when_it_comes_and_what_failed_itself_is() {
+    let mut desk = Desk::new();
+    let waited = BTreeMap::from([(name_of("b"), Failure { is_lasting: true, ..failure("not started") })]);
+    let versions = ["a", "b", "c", "d"].map(|name| (name_of(name), SpecHash("1".to_owned())));
+    let _ = desk.step(Input::Changed(names(&["a"])));
+    let failed = Planned { versions: versions.into(), failed: waited, ..Planned::default() };
+    let _ = desk.step(Input::Planned(failed));
+    let _ = desk.step(Input::Changed(names(&["b"])));
+    let _ = desk.planned(&["b"]);
+    assert_eq!(desk.state.failing(), names(&[]));
+    let _ = desk.executed(2, &[], &["b"]);
+    let _ = desk.planned(&[]);
+    assert_eq!(desk.state.failing(), names(&["b"]));
+    let _ = desk.planned_of_version("2", &["b"]);
+    assert_eq!(desk.state.failing(), names(&[]));
+}

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::fixtures::{name_of, names, of_version, platform, service, with_replicas};
 use super::stage::Stage;
+use crate::model::desired::Pin;
+use crate::model::instance::{Generation, Program};
 use crate::model::platform::ServiceSpec;
 use crate::model::quantity::ByteSize;
 
@@ -117,4 +119,20 @@ async fn what_was_edited_is_named_until_it_is_what_runs() {
     stage.deploy([mended]).await;
     let began = stage.journal.causes();
     assert_eq!(began.last().map(String::as_str), Some("build, run.memory"));
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_go_back_goes_on_and_is_deployed_again_once_its_sources_are_others() {
+    let stage = Stage::new();
+    stage.deploy([service("order", &[])]).await;
+    let program = Program::Image { reference: "order:gone".to_owned() };
+    let to = Generation::new(1).unwrap();
+    let outcome = stage.engine.roll_back(name_of("order"), Pin { program, digest: None, to, over: None });
+    let failure = &outcome.await.unwrap().failed["order"];
+    assert_eq!(failure.message, "what order v1 ran is not kept any more");
+    stage.assert_serving("order.v1.1").await;
+    let edited = platform([of_version(service("order", &[]), 2)]);
+    stage.engine.edited(Arc::new(edited)).await.unwrap();
+    stage.done("stop+remove order.v1.1").await;
+    stage.assert_serving("order.v2.1").await;
 }
