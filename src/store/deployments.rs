@@ -13,6 +13,16 @@ pub type HistoryStore = Database<Deployments>;
 /// How many deployments of a service are kept, besides those that are not over.
 const KEPT: u32 = 200;
 
+/// How many of these are the latest, whatever became of them. Of older ones, those that never served go
+/// first: nobody goes back to them.
+const LATEST: u32 = 100;
+
+/// Whether a deployment ever took requests.
+const SERVED: &str = "CASE WHEN json_valid(document) THEN
+     json_extract(document, '$.outcome.kind') = 'live'
+     OR json_extract(document, '$.timings_ms.switched') IS NOT NULL
+     ELSE FALSE END";
+
 impl HistoryStore {
     /// Writes these down, in the place of what was known of them; the oldest make room.
     pub fn record(&self, deployments: &[Deployment]) -> Result<(), StoreError> {
@@ -76,13 +86,21 @@ fn put(transaction: &Transaction<'_>, deployment: &Deployment) -> rusqlite::Resu
             text
         ],
     )?;
-    let beyond = "SELECT number FROM deployments WHERE service = ?1 ORDER BY number DESC LIMIT -1 OFFSET ?2";
-    transaction
-        .execute(
-            &format!("DELETE FROM deployments WHERE service = ?1 AND NOT is_open AND number IN ({beyond})"),
-            params![deployment.service, KEPT],
-        )
-        .map(drop)
+    make_room(transaction, &deployment.service)
+}
+
+fn make_room(transaction: &Transaction<'_>, service: &str) -> rusqlite::Result<()> {
+    let count = "SELECT count(*) FROM deployments WHERE service = ?1 AND NOT is_open";
+    if transaction.query_row(count, [service], |row| row.get::<_, u32>(0))? <= KEPT {
+        return Ok(());
+    }
+    let numbered = "SELECT number, document, row_number() OVER (ORDER BY number DESC) AS place
+                    FROM deployments WHERE service = ?1 AND NOT is_open";
+    let beyond = format!(
+        "SELECT number FROM ({numbered}) ORDER BY place > ?3 AND NOT ({SERVED}), number DESC LIMIT -1 OFFSET ?2"
+    );
+    let delete = format!("DELETE FROM deployments WHERE service = ?1 AND number IN ({beyond})");
+    transaction.execute(&delete, params![service, KEPT, LATEST]).map(drop)
 }
 
 fn document(row: &Row<'_>) -> rusqlite::Result<String> {

@@ -4,7 +4,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::model::deployment::{Cause, Outcome, Recipe, Timings};
+use crate::model::deployment::{Cause, Outcome, Recipe, Stage, Timings};
 use crate::model::event::Failure;
 
 fn deployment(service: &str, number: u64, outcome: Outcome) -> Deployment {
@@ -53,6 +53,25 @@ fn the_oldest_make_room_but_what_is_not_over_stays() {
     assert_eq!(kept[200], "order 1");
     assert_eq!(store.latest(Some("cart"), 10).unwrap().len(), 1);
     assert_eq!(names(&store.unfinished().unwrap()), ["cart 1", "order 1", "order 500"]);
+}
+
+#[test]
+fn of_the_older_ones_those_that_never_served_go_first() {
+    let store = HistoryStore::in_memory().unwrap();
+    let served = |number| {
+        let timings = [(Stage::Switched, Duration::from_secs(1))].into_iter().collect();
+        Deployment { timings, ..over("order", number) }
+    };
+    for number in 1..=1000 {
+        let one = if number % 10 == 0 { served(number) } else { over("order", number) };
+        store.record(&[one]).unwrap();
+    }
+    let kept: Vec<u64> = store.latest(None, 1000).unwrap().iter().map(|one| one.number).collect();
+    let latest: Vec<u64> = (901..=1000).rev().collect();
+    assert_eq!(kept[..100], latest);
+    let older: Vec<u64> = kept[100..].iter().copied().filter(|number| number % 10 == 0).collect();
+    let expected: Vec<u64> = (1..=90).rev().map(|ten| ten * 10).collect();
+    assert_eq!((kept.len(), older), (200, expected));
 }
 
 #[test]
