@@ -16,7 +16,7 @@ use crate::platform::folder::FolderError;
 use crate::platform::history::HistoryError;
 use crate::platform::port_holder::describe_port;
 use crate::platform::start_error::StartError;
-use crate::runtime::RuntimeError;
+use crate::runtime::{RuntimeError, RuntimeKind};
 use crate::scaffold::ScaffoldError;
 use crate::standalone::StandaloneError;
 
@@ -67,6 +67,9 @@ pub enum OpsError {
     Failed(Failure),
     #[error("the platform runs already, on the {runs_on} runtime")]
     OtherRuntime { runs_on: String },
+    /// Of a process that has ended meanwhile.
+    #[error("some of the platform runs on the {runs_on} runtime still, and {asked_for} was asked for")]
+    LeftElsewhere { runs_on: RuntimeKind, asked_for: RuntimeKind },
     /// The running platform did not begin with it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -118,7 +121,8 @@ impl OpsError {
             Self::Folder(FolderError::Locked { .. })
             | Self::ServiceExists { .. }
             | Self::CannotReplace { .. }
-            | Self::OtherRuntime { .. } => ExitCode::Conflict,
+            | Self::OtherRuntime { .. }
+            | Self::LeftElsewhere { .. } => ExitCode::Conflict,
             Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
             Self::Start(error) => error.exit_code(),
             Self::Gateway(StandaloneError::Listen { source, .. })
@@ -147,6 +151,9 @@ impl OpsError {
             Self::Scaffold(error) => error.hint(),
             Self::Failed(failure) => failure.hint.clone(),
             Self::OtherRuntime { .. } => Some("stop it first with: msctl down".to_owned()),
+            Self::LeftElsewhere { runs_on, .. } => {
+                Some(format!("go on there with: msctl up --runtime {runs_on}, or remove it with: msctl down"))
+            }
             Self::CannotReplace { .. } => Some(
                 "end it with msctl down, or Ctrl-C where it is attached, and start it with: msctl up -d"
                     .to_owned(),

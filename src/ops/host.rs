@@ -87,7 +87,7 @@ async fn take_over(
     let on_docker = note.runtime == RuntimeKind::Docker.to_string();
     let runtime = if on_docker { RuntimeChoice::Docker } else { RuntimeChoice::Process };
     let terms = Terms { runtime, watching: note.watching };
-    let mut ground = target::choose(&context, &platform.id, folder, terms).await?;
+    let mut ground = target::take(&context, &platform.id, folder, terms).await?;
     ground.reason.clone_from(&note.reason);
     let doors = legacy.doors(&platform, folder)?;
     Ok((Running::start(platform, folder, doors, ground).await?, Some(replaced)))

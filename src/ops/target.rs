@@ -30,9 +30,60 @@ pub struct Terms {
     pub watching: Watching,
 }
 
+/// Where a platform that runs nowhere is to run. What an earlier process left running there decides, where
+/// the user does not.
+///
+/// # Errors
+/// As [`take`], and when it would leave running instances behind on another runtime.
+pub async fn choose(
+    context: &Context,
+    platform: &PlatformId,
+    folder: &StateFolder,
+    terms: Terms,
+) -> Result<Ground, OpsError> {
+    let (asked_for, other) = match terms.runtime {
+        RuntimeChoice::Docker => (RuntimeKind::Docker, RuntimeKind::Process),
+        RuntimeChoice::Process => (RuntimeKind::Process, RuntimeKind::Docker),
+        RuntimeChoice::Auto => return choose_freely(context, platform, folder, terms).await,
+    };
+    if runs_on(context, platform, folder, other).await {
+        return Err(OpsError::LeftElsewhere { runs_on: other, asked_for });
+    }
+    take(context, platform, folder, terms).await
+}
+
+async fn choose_freely(
+    context: &Context,
+    platform: &PlatformId,
+    folder: &StateFolder,
+    terms: Terms,
+) -> Result<Ground, OpsError> {
+    let ground = take(context, platform, folder, terms).await?;
+    let is_left = ground.runtime.kind() == RuntimeKind::Docker
+        && runs_on(context, platform, folder, RuntimeKind::Process).await
+        && !runs_on(context, platform, folder, RuntimeKind::Docker).await;
+    if !is_left {
+        return Ok(ground);
+    }
+    let reason = "local processes, because some of the platform run already".to_owned();
+    Ok(Ground { runtime: process(platform, folder)?, reason, ..ground })
+}
+
+/// Whether something of the platform runs there. Who does not answer is not known to.
+async fn runs_on(context: &Context, platform: &PlatformId, folder: &StateFolder, kind: RuntimeKind) -> bool {
+    if !folder.ran_on(&kind.to_string()) {
+        return false;
+    }
+    let Ok(runtime) = of_kind(context, platform, folder, kind).await else { return false };
+    let observed = runtime.observe().await.unwrap_or_default();
+    observed.instances.iter().any(|instance| instance.state.is_running())
+}
+
+/// The runtime that is meant by these terms, whatever runs elsewhere.
+///
 /// # Errors
 /// When the engine that was asked for does not answer. An address in DOCKER_HOST is asking.
-pub async fn choose(
+pub(super) async fn take(
     context: &Context,
     platform: &PlatformId,
     folder: &StateFolder,

@@ -54,16 +54,38 @@ fn an_attached_and_a_detached_up_at_once_make_one_set_of_instances() {
     }
 }
 
-#[test]
-fn what_a_killed_msctl_left_running_is_adopted() {
-    let shop = shop();
-    shop.up();
-    let before = (shop.instances("order"), shop.instances("product"));
+/// Kills the platform process, whose number that was.
+fn kill(shop: &TestPlatform) -> i32 {
     let pid = i32::try_from(shop.ps()["pid"].as_i64().unwrap()).unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     until(std::time::Duration::from_secs(5), "the end of the platform process", || {
         (!fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())).then_some(())
     });
+    pid
+}
+
+#[test]
+fn what_a_killed_msctl_left_running_decides_where_the_next_one_goes_on() {
+    let shop = shop();
+    shop.up();
+    let before = instances(&shop);
+    kill(&shop);
+    let refused = shop.msctl(&["up", "-d", "--runtime", "docker"]).expect_code(6);
+    insta::assert_snapshot!(refused.stderr, @r"
+    error: some of the platform runs on the process runtime still, and docker was asked for
+    hint: go on there with: msctl up --runtime process, or remove it with: msctl down
+    ");
+    let up = shop.msctl(&["up", "-d", "--runtime", "auto"]).success();
+    assert!(up.stderr.contains("local processes"), "{}", up.stderr);
+    assert_eq!((shop.ps()["runtime"].as_str(), instances(&shop)), (Some("process"), before));
+}
+
+#[test]
+fn what_a_killed_msctl_left_running_is_adopted() {
+    let shop = shop();
+    shop.up();
+    let before = (shop.instances("order"), shop.instances("product"));
+    let pid = kill(&shop);
     let ps = shop.msctl(&["ps"]).success();
     assert_eq!(ps.stderr, "shop is not up; start it with: msctl up\n");
 
