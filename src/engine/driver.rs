@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::decision::{Decision, Order, decided, let_go, msctl_failed, preview};
 use super::deployments::{Circumstances, Deployments, Save};
-use super::executor::{Executor, Ground, Report};
+use super::executor::{Executor, Ground, LastWords, Report};
 use super::handle::{Command, EngineParts};
 use super::input::{Effect, Input, RunId};
 use super::observer::{self, Observer};
@@ -25,6 +25,7 @@ use super::trouble::CRASH_LOOP;
 use super::waiters::Waiters;
 use crate::model::catalog::EndpointState;
 use crate::model::event::{EventKind, Failure};
+use crate::model::instance::InstanceName;
 use crate::model::name::ServiceName;
 use crate::model::observed::Observed;
 use crate::model::outcome::Outcome;
@@ -51,6 +52,8 @@ pub(super) struct Driver {
     runs: JoinSet<Report>,
     /// Which run a task of `runs` is, and how it is told to give up.
     known: BTreeMap<task::Id, (RunId, CancellationToken)>,
+    /// Reads what instances printed before they ended.
+    hearing: JoinSet<(InstanceName, LastWords)>,
     /// What the latest plan was made from.
     ground: Arc<Ground>,
     waiters: Waiters,
@@ -70,6 +73,7 @@ impl Driver {
             looking: None,
             runs: JoinSet::new(),
             known: BTreeMap::new(),
+            hearing: JoinSet::new(),
             ground: Arc::default(),
             waiters: Waiters::default(),
             busy_since: Instant::now(),
@@ -121,6 +125,7 @@ impl Driver {
                     Some(input) => input,
                     None => continue,
                 },
+                Some(Ok((instance, words))) = self.hearing.join_next() => Input::Heard { instance, words },
                 () = sleep_until(rest) => Input::Tick,
             };
             self.take(input);
@@ -244,6 +249,7 @@ impl Driver {
             Effect::Execute { run, plan } => self.start_run(run, plan),
             Effect::GiveUp(run) => self.give_up(run),
             Effect::Forget(instance) => self.executor.traffic.forget(&instance),
+            Effect::Hear(instance) => drop(self.hearing.spawn(self.executor.hear(instance))),
             Effect::Announce(event) => self.executor.announcer.announce(event),
             Effect::Settled => self.announce_settled(),
         }

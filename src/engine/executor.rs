@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
+use self::last_words::Unread;
 use self::watch::Watched;
 use super::arrivals::Arrivals;
 use super::decision::msctl_failed;
@@ -28,21 +29,15 @@ use crate::model::observed::InstanceState;
 use crate::model::outcome::Outcome;
 use crate::model::platform::{Platform, ServiceSpec};
 use crate::plan::{Action, Cause, Plan, Step, StepId};
-use crate::runtime::{LogQuery, Runtime, RuntimeError, StopOutcome};
+use crate::runtime::{Runtime, RuntimeError, StopOutcome};
 
+mod last_words;
 mod watch;
 
-/// How many lines of a failed instance's output are shown; the whole of it is kept in a file.
-const EXCERPT_LINES: usize = 20;
+pub use last_words::LastWords;
 
 /// The exit code of whoever ends by SIGKILL.
 const KILLED: i32 = 137;
-
-/// How many lines of a failed instance's output are kept in the file.
-const KEPT_LINES: usize = 10_000;
-
-/// How many of those files are kept.
-const KEPT_FILES: usize = 50;
 
 pub struct Executor {
     pub runtime: Arc<dyn Runtime>,
@@ -56,14 +51,25 @@ pub struct Executor {
     /// Shared by all plans.
     workshop: Workshop,
     watched: Watched,
+    unread: Unread,
 }
 
 impl From<EngineParts> for Executor {
     fn from(parts: EngineParts) -> Self {
         let EngineParts { runtime, traffic, wiring, announcer, failure_logs, watch_window } = parts;
         let observer = Arc::new(Observer::new(Arc::clone(&runtime)));
-        let (workshop, watched) = (Workshop::default(), Watched::default());
-        Self { runtime, observer, traffic, wiring, announcer, failure_logs, watch_window, workshop, watched }
+        Self {
+            runtime,
+            observer,
+            traffic,
+            wiring,
+            announcer,
+            failure_logs,
+            watch_window,
+            workshop: Workshop::default(),
+            watched: Watched::default(),
+            unread: Unread::default(),
+        }
     }
 }
 
@@ -239,6 +245,7 @@ impl Executor {
             Action::Start(instance) => {
                 let (platform, _, service) = ground.wanted(&step.service)?;
                 let spec = desire::instance_spec(platform, service, instance, self.wiring.as_ref());
+                self.unread.is_read(instance).await;
                 Ok(self.runtime.launch(&spec).await.map_err(Failure::from)?)
             }
             Action::AwaitReady(instance) => {
@@ -328,40 +335,14 @@ impl Executor {
         }
     }
 
-    /// Adds the end of the instance's output, and keeps all of it in a file.
-    async fn with_output(&self, mut failure: Failure, instance: &InstanceName) -> Failure {
-        let query = LogQuery { tail: Some(KEPT_LINES), ..LogQuery::default() };
-        let Ok(lines) = self.runtime.logs(instance, &query).await else {
-            return failure;
-        };
-        let lines: Vec<String> =
-            lines.filter_map(|line| async { line.ok().map(|line| line.text) }).collect().await;
-        if lines.is_empty() {
-            failure.message += ", and printed nothing";
-            return failure;
-        }
-        failure.excerpt = lines[lines.len().saturating_sub(EXCERPT_LINES)..].to_vec();
-        let path = self.failure_logs.join(format!("{instance}.log"));
-        let kept = async {
-            tokio::fs::create_dir_all(&self.failure_logs).await?;
-            tokio::fs::write(&path, lines.join("\n") + "\n").await?;
-            remove_oldest(&self.failure_logs, KEPT_FILES).await
-        };
-        match kept.await {
-            Ok(()) => failure.log = Some(path.display().to_string()),
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "could not keep the failed instance's output")
-            }
-        }
-        failure
-    }
-
     /// Goes on to its end when nobody waits for it any more: an instance that ignores its signal would be
     /// there for ever otherwise, told again and again by one plan after the other.
     async fn remove(&self, instance: &InstanceName, grace: Duration) -> Result<(), Failure> {
         let (runtime, traffic) = (Arc::clone(&self.runtime), Arc::clone(&self.traffic));
         let (announcer, instance) = (Arc::clone(&self.announcer), instance.clone());
+        let unread = self.unread.clone();
         let removal = tokio::spawn(async move {
+            unread.is_read(&instance).await;
             if runtime.stop(&instance, grace).await? == StopOutcome::Killed {
                 announcer.announce(killed(&instance, grace));
             }
@@ -380,20 +361,6 @@ pub(super) fn not_started(culprit: &ServiceName) -> Failure {
         hint: Some(format!("mend {culprit} first")),
         ..Failure::default()
     }
-}
-
-/// Leaves the latest `keep` files of a folder.
-async fn remove_oldest(folder: &Path, keep: usize) -> std::io::Result<()> {
-    let mut files = Vec::new();
-    let mut entries = tokio::fs::read_dir(folder).await?;
-    while let Some(entry) = entries.next_entry().await? {
-        files.push((entry.metadata().await?.modified()?, entry.path()));
-    }
-    files.sort();
-    for (_, path) in files.iter().rev().skip(keep) {
-        tokio::fs::remove_file(path).await?;
-    }
-    Ok(())
 }
 
 /// A build that writes into its own sources would be a reason for the next one.

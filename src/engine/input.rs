@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::executor::Report;
+use super::executor::{LastWords, Report};
 use crate::model::catalog::Catalog;
 use crate::model::desired::{Known, Pin};
 use crate::model::difference::Differences;
@@ -48,6 +48,11 @@ pub enum Input {
         observed: Arc<Observed>,
         catalog: Arc<Catalog>,
     },
+    /// What an instance printed that has ended by itself.
+    Heard {
+        instance: InstanceName,
+        words: LastWords,
+    },
     /// A look that failed.
     Unseen(Failure),
     /// Something that these services are made from may have changed.
@@ -81,6 +86,8 @@ pub enum Effect {
     GiveUp(RunId),
     /// Stop routing to an instance that is no more.
     Forget(InstanceName),
+    /// Read what an instance printed that has ended by itself; report back with [`Input::Heard`].
+    Hear(InstanceName),
     Announce(EventKind),
     /// Nothing is left to do: whoever waits for that may be told.
     Settled,

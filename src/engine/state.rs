@@ -119,6 +119,7 @@ impl State {
                 self.reconcile_soon()
             }
             Input::Observed { observed, catalog } => self.look(&observed, &catalog, now),
+            Input::Heard { instance, words } => self.heard(&instance, words),
             Input::Changed(services) => {
                 self.known.retain(|service, _| !services.contains(service));
                 self.reconcile_soon()

@@ -114,6 +114,14 @@ pub enum EventKind {
         state: String,
         restart_in: Option<Duration>,
     },
+    /// What an instance printed that has stopped by itself.
+    LastWords {
+        service: String,
+        instance: String,
+        excerpt: Vec<String>,
+        /// Where all of it is.
+        log: Option<String>,
+    },
     /// Everything that was planned has been done, or has failed.
     Settled {
         ready: Vec<String>,
@@ -214,7 +222,8 @@ impl EventKind {
             | Self::DeploymentEnded { service, .. }
             | Self::BuildOutput { service, .. }
             | Self::Built { service, .. }
-            | Self::InstanceExited { service, .. } => vec![service],
+            | Self::InstanceExited { service, .. }
+            | Self::LastWords { service, .. } => vec![service],
             Self::Noticed { service, .. } => service.iter().map(String::as_str).collect(),
             Self::GatewayListening { .. }
             | Self::ManifestRefused { .. }
@@ -235,7 +244,9 @@ impl EventKind {
             | Self::StepFinished { subject, .. }
             | Self::StepFailed { subject, .. }
             | Self::StepGivenUp { subject, .. } => InstanceName::read(subject),
-            Self::InstanceExited { instance, .. } => InstanceName::read(instance),
+            Self::InstanceExited { instance, .. } | Self::LastWords { instance, .. } => {
+                InstanceName::read(instance)
+            }
             _ => None,
         }
     }

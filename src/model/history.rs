@@ -73,6 +73,7 @@ impl History {
             | EventKind::Planned { .. }
             // The newer one that it was given up for tells that it is superseded.
             | EventKind::StepGivenUp { .. }
+            | EventKind::LastWords { .. }
             | EventKind::BuildOutput { .. }
             | EventKind::Noticed { .. }
             | EventKind::ManifestRefused { .. }

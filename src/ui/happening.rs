@@ -37,6 +37,9 @@ fn told(kind: &EventKind) -> (&str, String) {
             let next = restart_in.map(|pause| format!("; again in {}", duration(pause)));
             (instance, format!("{state}{}", next.unwrap_or_default()))
         }
+        EventKind::LastWords { instance, excerpt, .. } => {
+            (instance, format!("said last: {}", excerpt.last().map_or("", String::as_str)))
+        }
         EventKind::DeploymentBegun(beginning) => {
             (&beginning.service, format!("v{} begun: {}", beginning.generation, beginning.cause))
         }

@@ -67,6 +67,7 @@ impl<'a> Progress<'a> {
                     restart_in.map(|pause| format!("; again in {}", duration(pause))).unwrap_or_default();
                 self.note(Style::Bad, &format!("{instance} {state}{next}"));
             }
+            EventKind::LastWords { excerpt, log, .. } => self.output(excerpt, log.as_deref()),
             EventKind::DeploymentEnded { outcome: Outcome::Live, .. } => {
                 for deployment in &deployments {
                     self.deployed(deployment);
@@ -174,14 +175,19 @@ impl<'a> Progress<'a> {
     fn failed(&mut self, service: &str, subject: &str, failure: &Failure) {
         self.begun.remove(subject);
         self.settle(service, Style::Bad, &format!("{service}: {}", escape_control(&failure.message)));
-        for line in &failure.excerpt {
-            self.note(Style::Plain, &format!("    {}", escape_control(line)));
-        }
-        if let Some(log) = &failure.log {
-            self.note(Style::Dim, &format!("    whole output: {log}"));
-        }
+        self.output(&failure.excerpt, failure.log.as_deref());
         if let Some(hint) = &failure.hint {
             self.note(Style::Plain, &format!("    hint: {hint}"));
+        }
+    }
+
+    /// What was printed last, and where all of it is.
+    fn output(&self, excerpt: &[String], log: Option<&str>) {
+        for line in excerpt {
+            self.note(Style::Plain, &format!("    {}", escape_control(line)));
+        }
+        if let Some(log) = log {
+            self.note(Style::Dim, &format!("    whole output: {log}"));
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use crate::harness::platform::{TestPlatform, TestService};
+use crate::harness::wait::until;
 
 use super::processes::none_is_left;
 
@@ -54,6 +56,24 @@ fn a_service_that_exits_at_once_is_shown_with_its_last_words_and_its_code() {
     let log = fs::read_to_string(shop.state().join("failures/order.v1.1.log")).unwrap();
     assert_eq!(log, "line 1 \nline 2 \nline 3 \n");
     assert_eq!(shop.instances("order"), []);
+}
+
+#[test]
+fn what_a_service_printed_before_it_died_while_it_served_is_shown_and_kept() {
+    let order = TestService::named("order").set("LOG_LINES", "3");
+    let order = order.set("EXIT_CODE", "7").set("EXIT_AFTER_MS", "500");
+    let shop = TestPlatform::of(&[order]);
+    let up = shop.command(&["up"]).spawn();
+    up.says("order.v1.1 exited with code 7; again in 1.0 s");
+    up.says("    line 3");
+    up.says("/failures/order.v1.1.log");
+    // It may be written anew just now: it dies again.
+    until(Duration::from_secs(10), "the whole output", || {
+        let log = fs::read_to_string(shop.state().join("failures/order.v1.1.log")).unwrap();
+        log.contains("line 3 \n").then_some(())
+    });
+    assert_eq!(shop.ps()["services"][0]["problem"], "order.v1.1 exited with code 7");
+    assert!(shop.ps()["services"][0]["log"].as_str().unwrap().ends_with("/failures/order.v1.1.log"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Look, SOUND_AFTER, State};
 use crate::engine::drift::{Drift, Wanted};
-use crate::engine::executor::how_it_ended;
+use crate::engine::executor::{LastWords, how_it_ended};
 use crate::engine::input::Effect;
 use crate::engine::observer::find;
 use crate::model::catalog::{Catalog, EndpointState};
@@ -57,6 +57,9 @@ impl State {
                 state: how,
                 restart_in: pause.filter(|_| has_ended),
             }));
+            if has_ended {
+                effects.push(Effect::Hear(instance.clone()));
+            }
         }
         if !pauses.is_empty() {
             effects.extend(self.go_back(observed, catalog, &unserved));
@@ -146,6 +149,22 @@ impl State {
             }
         }
         effects
+    }
+
+    /// What an instance printed belongs to its failure, if that is the one that is shown.
+    pub(super) fn heard(&mut self, instance: &InstanceName, words: LastWords) -> Vec<Effect> {
+        if words.excerpt.is_empty() {
+            return Vec::new();
+        }
+        let LastWords { excerpt, log } = words;
+        let failure = self.failures.get_mut(&instance.service).map(|trouble| &mut trouble.failure);
+        let is_its_own = |failure: &&mut Failure| failure.message.starts_with(&format!("{instance} "));
+        if let Some(failure) = failure.filter(is_its_own) {
+            failure.excerpt.clone_from(&excerpt);
+            failure.log.clone_from(&log);
+        }
+        let (service, instance) = (instance.service.to_string(), instance.to_string());
+        vec![Effect::Announce(EventKind::LastWords { service, instance, excerpt, log })]
     }
 
     /// Notes that an instance which took requests has stopped by itself.

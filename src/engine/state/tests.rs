@@ -161,6 +161,12 @@ fn failure(message: &str) -> Failure {
     Failure { message: message.to_owned(), ..Failure::default() }
 }
 
+/// What follows from the loss of an instance that takes requests.
+fn lost(name: &str, state: &str, restart_in: u64) -> [Effect; 3] {
+    let forget = Effect::Forget(instance(name));
+    [forget, exited(name, state, restart_in), Effect::Hear(instance(name))]
+}
+
 fn exited(name: &str, state: &str, restart_in: u64) -> Effect {
     Effect::Announce(EventKind::InstanceExited {
         service: instance(name).service.to_string(),
@@ -359,8 +365,8 @@ fn a_restart_covers_the_newest_generation_that_was_seen() {
 #[test]
 fn a_lost_instance_is_forgotten_and_replaced_after_a_pause() {
     let mut desk = Desk::new();
-    let expected = exited("a.v1.1", "exited with code 3", 1);
-    assert_eq!(desk.lose(&["a.v1.1"]), [Effect::Forget(instance("a.v1.1")), expected, Effect::Reconcile]);
+    let expected = [&lost("a.v1.1", "exited with code 3", 1)[..], &[Effect::Reconcile]].concat();
+    assert_eq!(desk.lose(&["a.v1.1"]), expected);
     assert_eq!(desk.report(&[], &[]), [Effect::Settled]);
     assert_eq!(desk.held(), "a");
     assert_eq!(desk.pass(1), [Effect::Reconcile]);
@@ -375,7 +381,7 @@ fn an_instance_that_exited_is_lost_and_one_that_runs_or_takes_no_requests_is_not
     let instances = vec![("a.v1.1", died), ("b.v1.1", alive), ("c.v1.1", died)];
     assert_eq!(
         desk.see(instances, &["a.v1.1", "b.v1.1"]),
-        [Effect::Forget(instance("a.v1.1")), exited("a.v1.1", "exited with code 3", 1), Effect::Reconcile]
+        [&lost("a.v1.1", "exited with code 3", 1)[..], &[Effect::Reconcile]].concat()
     );
 }
 
@@ -383,8 +389,7 @@ fn an_instance_that_exited_is_lost_and_one_that_runs_or_takes_no_requests_is_not
 fn several_replicas_lost_at_once_are_one_failure() {
     let mut desk = Desk::new();
     let effects = desk.lose(&["a.v1.1", "a.v1.2", "a.v1.3"]);
-    let expected = ["a.v1.1", "a.v1.2", "a.v1.3"]
-        .map(|name| [Effect::Forget(instance(name)), exited(name, "exited with code 3", 1)]);
+    let expected = ["a.v1.1", "a.v1.2", "a.v1.3"].map(|name| lost(name, "exited with code 3", 1));
     assert_eq!(effects, expected.into_iter().flatten().chain([Effect::Reconcile]).collect::<Vec<_>>());
     assert_eq!(desk.state.failures[&name_of("a")].count, 1);
 }

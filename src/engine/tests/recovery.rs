@@ -47,6 +47,29 @@ async fn what_was_found_running_and_ends_before_it_is_ready_is_started_anew_and_
 }
 
 #[tokio::test]
+async fn what_an_instance_printed_before_it_died_is_told_and_kept() {
+    let stage = Stage::new();
+    stage.deploy([service("order", &[])]).await;
+    let lost = instance("order.v1.1");
+    stage.fake.write_log(&lost, "no room left");
+    stage.fake.exit(&lost, 7);
+    let (excerpt, log) = stage
+        .journal
+        .wait(|event| match event {
+            EventKind::LastWords { instance, excerpt, log, .. } if instance == "order.v1.1" => {
+                Some((excerpt.clone(), log.clone()))
+            }
+            _ => None,
+        })
+        .await;
+    assert_eq!(excerpt.last().map(String::as_str), Some("no room left"));
+    let kept = std::fs::read_to_string(log.as_deref().unwrap()).unwrap();
+    assert!(kept.ends_with("no room left\n"), "{kept}");
+    let order = &stage.engine.status().await.unwrap()[0];
+    assert_eq!((order.problem.as_deref(), &order.log), (Some("order.v1.1 exited with code 7"), &log));
+}
+
+#[tokio::test]
 async fn an_instance_that_somebody_removed_is_replaced() {
     let stage = Stage::new();
     stage.deploy([service("order", &[])]).await;

@@ -226,7 +226,7 @@ impl Simulation {
                     self.walks.iter_mut().filter(|walk| walk.run == run).for_each(Walk::give_up);
                 }
                 Effect::Forget(instance) => self.world.forget(&instance),
-                Effect::Announce(_) | Effect::Settled => {}
+                Effect::Announce(_) | Effect::Hear(_) | Effect::Settled => {}
             }
         }
     }
