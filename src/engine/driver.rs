@@ -248,6 +248,7 @@ impl Driver {
             Effect::Reconcile => self.start_looking(),
             Effect::Execute { run, plan } => self.start_run(run, plan),
             Effect::GiveUp(run) => self.give_up(run),
+            Effect::Recall(instance) => self.executor.call_back(&instance),
             Effect::Forget(instance) => self.executor.traffic.forget(&instance),
             Effect::Hear(instance) => drop(self.hearing.spawn(self.executor.hear(instance))),
             Effect::Announce(event) => self.executor.announcer.announce(event),

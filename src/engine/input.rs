@@ -84,6 +84,8 @@ pub enum Effect {
     },
     /// Break off what can be broken off of a run; it reports back as any other.
     GiveUp(RunId),
+    /// Route to an instance again that runs and took requests before.
+    Recall(InstanceName),
     /// Stop routing to an instance that is no more.
     Forget(InstanceName),
     /// Read what an instance printed that has ended by itself; report back with [`Input::Heard`].

@@ -65,6 +65,11 @@ impl Executor {
         address.is_some()
     }
 
+    /// The same, and says so.
+    pub fn call_back(&self, instance: &InstanceName) {
+        self.recall_all(std::slice::from_ref(instance));
+    }
+
     pub(super) async fn watch(
         &self,
         walk: &Walk<'_>,

@@ -14,7 +14,7 @@ use crate::model::catalog::{Catalog, EndpointState};
 use crate::model::event::{EventKind, Failure};
 use crate::model::instance::{InstanceName, SpecHash};
 use crate::model::name::ServiceName;
-use crate::model::observed::{InstanceState, Observed};
+use crate::model::observed::{InstanceState, Observed, ObservedInstance};
 use crate::model::platform::{Platform, ServiceSpec};
 
 /// How often it is planned again for what differs and stays so.
@@ -62,7 +62,8 @@ impl State {
             }
         }
         if !pauses.is_empty() {
-            effects.extend(self.go_back(observed, catalog, &unserved));
+            // Before what was lost is forgotten, so that there is always somebody to ask.
+            effects.splice(0..0, self.go_back(observed, catalog, &unserved));
             effects.extend(self.reconcile_soon());
         }
         let is_planned_for = effects.contains(&Effect::Reconcile);
@@ -121,7 +122,7 @@ impl State {
     }
 
     /// A run that replaces what has stopped meanwhile ends where something older could take requests in
-    /// its place: the next plan calls that back before anything else.
+    /// its place, and that is called back at once.
     fn go_back(
         &mut self,
         observed: &Observed,
@@ -130,21 +131,12 @@ impl State {
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
         for (id, run) in &mut self.runs {
-            let has_older = |name: &&InstanceName| {
-                let older = observed.instances.iter().filter(|seen| {
-                    seen.name.service == name.service && seen.name.generation < name.generation
-                });
-                let mut serving = catalog.services.get(&name.service).into_iter().flatten();
-                let is_served =
-                    serving.any(|one| one.state == EndpointState::Ready && !lost.contains(&one.instance));
-                !is_served && older.into_iter().any(|seen| seen.state.is_running())
-            };
-            let is_unserved = lost
-                .iter()
-                .filter(|name| run.services.contains_key(&name.service))
-                .any(|name| has_older(&name));
-            if is_unserved && !run.is_given_up {
+            let of_run = lost.iter().filter(|name| run.services.contains_key(&name.service));
+            let called_back: BTreeSet<InstanceName> =
+                of_run.flat_map(|name| way_back(observed, catalog, lost, name)).collect();
+            if !called_back.is_empty() && !run.is_given_up {
                 run.is_given_up = true;
+                effects.extend(called_back.into_iter().map(Effect::Recall));
                 effects.push(Effect::GiveUp(*id));
             }
         }
@@ -183,6 +175,27 @@ impl State {
         let failure = Failure { message: format!("{instance} {how}"), ..Failure::default() };
         self.count_failure(service, failure, version, now)
     }
+}
+
+/// The newest that runs of those before an instance that was lost; none where its service is served.
+fn way_back(
+    observed: &Observed,
+    catalog: &Catalog,
+    lost: &BTreeSet<InstanceName>,
+    name: &InstanceName,
+) -> Vec<InstanceName> {
+    let mut serving = catalog.services.get(&name.service).into_iter().flatten();
+    if serving.any(|one| one.state == EndpointState::Ready && !lost.contains(&one.instance)) {
+        return Vec::new();
+    }
+    let is_older = |seen: &&ObservedInstance| {
+        seen.name.service == name.service
+            && seen.name.generation < name.generation
+            && seen.state.is_running()
+    };
+    let older = observed.instances.iter().filter(is_older).map(|seen| &seen.name);
+    let newest = older.clone().map(|name| name.generation).max();
+    older.filter(|name| Some(name.generation) == newest).cloned().collect()
 }
 
 /// These and all that call them, which may have to wait for them.

@@ -74,6 +74,8 @@ fn a_run_ends_when_what_it_replaces_stops_and_an_older_one_could_serve() {
         let instances = vec![("a.v1.1", older), ("a.v2.1", died), ("a.v3.1", alive)];
         let effects = desk.see(instances, &["a.v2.1"]);
         assert_eq!(effects.contains(&Effect::GiveUp(run)), is_given_up, "{effects:?}");
+        let calls_back = effects.first() == Some(&Effect::Recall(instance("a.v1.1")));
+        assert_eq!(calls_back, is_given_up, "before anybody is forgotten: {effects:?}");
         assert!(effects.contains(&Effect::Reconcile));
     }
 }

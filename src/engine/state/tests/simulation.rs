@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::walk::{Walk, nature_of, version_of};
+use super::walk::{Walk, nature_of, recall, version_of};
 use crate::engine::desire::Wished;
 use crate::engine::executor::not_started;
 use crate::engine::input::{Effect, Input, Planned, RunId};
@@ -225,6 +225,7 @@ impl Simulation {
                 Effect::GiveUp(run) => {
                     self.walks.iter_mut().filter(|walk| walk.run == run).for_each(Walk::give_up);
                 }
+                Effect::Recall(instance) => drop(recall(&[instance], &mut self.world)),
                 Effect::Forget(instance) => self.world.forget(&instance),
                 Effect::Announce(_) | Effect::Hear(_) | Effect::Settled => {}
             }

@@ -239,7 +239,7 @@ impl Walk {
 }
 
 /// Those that run take requests again; whether any does.
-fn recall(instances: &[InstanceName], world: &mut World) -> bool {
+pub fn recall(instances: &[InstanceName], world: &mut World) -> bool {
     let running: Vec<&InstanceName> =
         instances.iter().filter(|instance| world.is_running(instance)).collect();
     for instance in &running {
