@@ -108,7 +108,7 @@ impl Order {
             return Ok(Decision { planned, ground: Ground::default() });
         }
         let builder = executor.builder(&self.platform);
-        let (plan, wish, put_off) = self.plan(executor, &builder).await?;
+        let (plan, wish, mut put_off) = self.plan(executor, &builder).await?;
         executor.announcer.announce(EventKind::Planned {
             steps: plan.steps.len(),
             services: plan.services().into_iter().map(ToString::to_string).collect(),
@@ -116,8 +116,10 @@ impl Order {
         let wanted = wish.desired.services.iter();
         let versions = wanted.map(|(name, service)| (name.clone(), service.hash.clone())).collect();
         // What is built may turn out to be what runs: what comes after is planned anew.
+        let first = plan.clone().until_built();
+        put_off.extend(plan.left_out_of(&first));
         let planned = Planned {
-            plan: plan.clone().until_built(),
+            plan: first,
             versions,
             edits: self.policy.edits,
             known: wish.known,

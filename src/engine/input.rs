@@ -111,7 +111,7 @@ pub struct Planned {
     pub known: BTreeMap<ServiceName, Known>,
     /// Services whose sources could not be read.
     pub failed: BTreeMap<ServiceName, Failure>,
-    /// Services that the plan leaves out because of what is under way.
+    /// Services for which there will be more to plan once something is over: what is under way, or a build.
     pub put_off: BTreeSet<ServiceName>,
 }
 

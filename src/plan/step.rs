@@ -131,6 +131,14 @@ impl Plan {
         Self { steps }
     }
 
+    /// The services of which a part of this plan lacks some steps.
+    #[must_use]
+    pub fn left_out_of(&self, part: &Self) -> BTreeSet<ServiceName> {
+        let there: BTreeSet<StepId> = part.steps.iter().map(|step| step.id).collect();
+        let missing = self.steps.iter().filter(|step| !there.contains(&step.id));
+        missing.map(|step| step.service.clone()).collect()
+    }
+
     /// The parts that have nothing to do with each other, in the order of their first steps: no step
     /// waits for one of another part, and all steps of a service are in one.
     #[must_use]

@@ -291,14 +291,10 @@ impl Simulation {
         let plan = crate::plan::plan(&desired, observed, catalog, policy);
         let versions = desired.services.iter().map(|(name, service)| (name.clone(), service.hash.clone()));
         let edits = policy.edits.clone();
-        let planned = Planned {
-            plan: plan.clone().until_built(),
-            versions: versions.collect(),
-            edits,
-            known,
-            failed,
-            put_off: put_off(&desired, catalog, &policy.busy),
-        };
+        let first = plan.clone().until_built();
+        let mut put_off = put_off(&desired, catalog, &policy.busy);
+        put_off.extend(plan.left_out_of(&first));
+        let planned = Planned { plan: first, versions: versions.collect(), edits, known, failed, put_off };
         (plan, desired, planned)
     }
 
