@@ -1,10 +1,12 @@
 //! `msctl history` and `msctl events`.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::harness::platform::{TestPlatform, TestService};
+use crate::harness::wait::until;
 
 fn shop() -> TestPlatform {
     let shop = TestPlatform::of(&[TestService::named("order"), TestService::named("product")]);
@@ -107,7 +109,10 @@ fn a_damaged_history_is_begun_anew_and_a_newer_one_left_alone_while_the_platform
     let warned = shop.msctl(&["history"]).success();
     assert!(warned.stderr.contains("the history was damaged; it was set aside"), "{}", warned.stderr);
     shop.up();
-    assert_eq!(told(&shop, "order"), ["v1 first-start live"]);
+    // It is written down beside what happens.
+    until(Duration::from_secs(20), "it is written down", || {
+        (told(&shop, "order") == ["v1 first-start live"]).then_some(())
+    });
     shop.msctl(&["down"]).success();
     // SQLite keeps `user_version` in the four bytes at 60 (its file format, section 1.3).
     let mut bytes = fs::read(&file).unwrap();

@@ -109,10 +109,9 @@ async fn of_many_generations_those_within_the_budget_stay_and_down_leaves_none()
         keep(stage.folder(), "keep = 1");
         let collected = stage.msctl(&["du", "--collect"]).await;
         assert_eq!(collected.code, 0, "{}", collected.stderr);
-        assert!(
-            collected.stderr.starts_with("removed ") && collected.stderr.contains(": order image"),
-            "{collected:?}"
-        );
+        // Who follows the manifest may have been faster.
+        let removed = collected.stderr.starts_with("removed ") && collected.stderr.contains(": order image");
+        assert!(removed || collected.stderr.starts_with("nothing is beyond the budget"), "{collected:?}");
         until_kept(stage, &["base []", "image [6]*"]).await;
         stage.down().await;
         assert_eq!(witness::everything(stage).await, Vec::<String>::new());
