@@ -189,9 +189,7 @@ fn way_back(
         return Vec::new();
     }
     let is_older = |seen: &&ObservedInstance| {
-        seen.name.service == name.service
-            && seen.name.generation < name.generation
-            && seen.state.is_running()
+        seen.name.service == name.service && seen.name.generation < name.generation && seen.state.is_running()
     };
     let older = observed.instances.iter().filter(is_older).map(|seen| &seen.name);
     let newest = older.clone().map(|name| name.generation).max();
