@@ -31,3 +31,6 @@ pub mod standalone;
 pub mod status;
 pub mod traffic;
 pub mod usage;
+
+#[cfg(test)]
+pub mod testing;

@@ -1,5 +1,4 @@
 use std::fs;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -8,10 +7,8 @@ use crate::build::changes::OwnWrites;
 use crate::build::elf;
 use crate::build::kept::Standing;
 use crate::build::making::{Made, Marked, Way};
-use crate::model::name::Worktree;
-use crate::model::platform::{Budget, Database, EnvFile, Health, Limits, ProcessRecipe, Run};
-use crate::model::quantity::{ByteSize, Cpus, Port};
-use crate::model::traffic::TrafficPolicy;
+use crate::model::platform::{Budget, EnvFile, ProcessRecipe};
+use crate::model::testing;
 use crate::runtime::fake::Fake;
 
 /// A platform with one service, `order`, and what builds it.
@@ -31,8 +28,7 @@ impl Scene {
     fn new(engine: &Engine) -> Self {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("order")).unwrap();
-        let worktree = Worktree::from_hex("3fa9c1").unwrap();
-        let platform = PlatformId { name: "store".parse().unwrap(), worktree };
+        let platform = testing::platform_id();
         let fake = Fake::new(platform.clone());
         let fake = if *engine == Engine::Yes { fake.with_images() } else { fake };
         let aliases = BTreeMap::from([("debian:12".to_owned(), "local/debian:12".to_owned())]);
@@ -45,26 +41,11 @@ impl Scene {
     }
 
     fn service(&self, build: Build, process: Option<ProcessRecipe>) -> ServiceSpec {
-        let limits =
-            Limits { memory: ByteSize::from_mebibytes(64), cpus: Cpus::from_count(1.0).unwrap(), pids: 64 };
-        let second = Duration::from_secs(1);
-        let health = Health { path: "/".to_owned(), start_period: second, timeout: second };
-        let run =
-            Run { port: Port::try_from(8080).unwrap(), replicas: 1, limits, health, stop_grace: second };
         ServiceSpec {
-            name: "order".parse().unwrap(),
-            context: None,
             folder: self.root.path().join("order"),
             build,
-            shared: std::collections::BTreeSet::new(),
             process,
-            run,
-            routes: Vec::new(),
-            traffic: TrafficPolicy::default(),
-            calls: std::collections::BTreeSet::new(),
-            database: Database::None,
-            env_files: Vec::new(),
-            configuration: BTreeMap::new(),
+            ..testing::service("order", &[])
         }
     }
 

@@ -1,8 +1,7 @@
 //! The platform `store`: what it is made of, and who answers at its doors.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -12,13 +11,11 @@ use hyper::body::Incoming;
 
 use crate::gateway::{Body, Door, Embedded, EmbeddedService};
 use crate::model::name::{PlatformId, Worktree};
-use crate::model::platform::{
-    AuthSettings, Budget, Build, Database, GatewaySettings, Health, Limits, Platform, Run, ServiceSpec,
-};
+use crate::model::platform::{Platform, ServiceSpec};
 use crate::model::principal::{Principal, Source, TokenRejection, TokenVerifier};
-use crate::model::quantity::{ByteSize, Cpus};
 use crate::model::route::{Access, Methods, Route};
-use crate::model::traffic::{RoutePolicy, TrafficPolicy};
+use crate::model::testing;
+use crate::model::traffic::RoutePolicy;
 
 pub fn doors() -> [Door; 6] {
     let link = |caller: &str, callee: &str| Door::Link {
@@ -94,49 +91,14 @@ pub fn platform() -> Platform {
     let product = service("product", vec![route("/products", &[], Access::Public, false)], &[]);
     Platform {
         id: PlatformId { name: "store".parse().unwrap(), worktree: Worktree::from_hex("abcdef").unwrap() },
-        checkout: None,
-        root: PathBuf::from("/store"),
-        manifest: PathBuf::from("/store/msctl.toml"),
-        service_folders: vec!["services/*".to_owned()],
-        gateway: GatewaySettings::at(SocketAddr::from(([127, 0, 0, 1], 0))),
-        auth: AuthSettings { access_token_ttl: Duration::from_secs(900), issuer: None },
-        configuration: BTreeMap::new(),
-        image_aliases: BTreeMap::new(),
-        budget: Budget::default(),
-        services: [order, product].into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
+        root: "/store".into(),
+        ..testing::platform([order, product])
     }
 }
 
 fn service(name: &str, routes: Vec<Route>, calls: &[&str]) -> ServiceSpec {
-    ServiceSpec {
-        name: name.parse().unwrap(),
-        context: None,
-        folder: PathBuf::from("/store/services").join(name),
-        build: Build::Image { reference: "scratch".to_owned() },
-        shared: BTreeSet::new(),
-        process: None,
-        run: Run {
-            port: 8080.try_into().unwrap(),
-            replicas: 1,
-            limits: Limits {
-                memory: ByteSize::from_mebibytes(64),
-                cpus: Cpus::from_count(1.0).unwrap(),
-                pids: 64,
-            },
-            health: Health {
-                path: "/health/ready".to_owned(),
-                start_period: Duration::from_secs(10),
-                timeout: Duration::from_secs(1),
-            },
-            stop_grace: Duration::from_secs(10),
-        },
-        routes,
-        traffic: TrafficPolicy::default(),
-        calls: calls.iter().map(|callee| callee.parse().unwrap()).collect(),
-        database: Database::None,
-        env_files: Vec::new(),
-        configuration: BTreeMap::new(),
-    }
+    let folder = Path::new("/store/services").join(name);
+    ServiceSpec { folder, routes, ..testing::service(name, calls) }
 }
 
 fn route(prefix: &str, methods: &[&str], access: Access, strip_prefix: bool) -> Route {

@@ -1,18 +1,15 @@
 //! A world of a few services in memory, in which plans can be carried out.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::model::catalog::{Catalog, Endpoint, EndpointState};
 use crate::model::desired::{Desired, DesiredService};
-use crate::model::instance::{BuildDigest, Generation, InstanceName, Program, SpecHash};
+use crate::model::instance::{BuildDigest, InstanceName, Program, SpecHash};
 use crate::model::name::ServiceName;
 use crate::model::observed::{InstanceState, Observed, ObservedInstance};
-use crate::model::platform::{Build, Database, Health, Limits, Run, ServiceSpec};
-use crate::model::quantity::{ByteSize, Cpus, Port};
-use crate::model::traffic::TrafficPolicy;
+pub use crate::model::testing::instance;
+use crate::model::testing::{self, with_replicas};
 use crate::plan::{Action, Plan, Policy, Step, plan};
 
 #[derive(Debug, Clone, Default)]
@@ -24,36 +21,7 @@ pub struct World {
 }
 
 pub fn service(name: &str, hash: &str, replicas: u16, calls: &[&str]) -> DesiredService {
-    let name: ServiceName = name.parse().unwrap();
-    let spec = ServiceSpec {
-        name: name.clone(),
-        context: None,
-        folder: PathBuf::from("/p/services").join(name.as_str()),
-        build: Build::Image { reference: "x:1".into() },
-        shared: BTreeSet::new(),
-        process: None,
-        run: Run {
-            port: Port::try_from(8080).unwrap(),
-            replicas,
-            limits: Limits {
-                memory: ByteSize::from_mebibytes(64),
-                cpus: Cpus::from_count(1.0).unwrap(),
-                pids: 64,
-            },
-            health: Health {
-                path: "/health/ready".into(),
-                start_period: Duration::from_secs(30),
-                timeout: Duration::from_secs(1),
-            },
-            stop_grace: Duration::from_secs(10),
-        },
-        routes: Vec::new(),
-        traffic: TrafficPolicy::default(),
-        calls: calls.iter().map(|c| c.parse().unwrap()).collect(),
-        database: Database::None,
-        env_files: Vec::new(),
-        configuration: BTreeMap::new(),
-    };
+    let spec = with_replicas(testing::service(name, calls), replicas);
     DesiredService {
         spec,
         digest: BuildDigest(hash.into()),
@@ -63,16 +31,6 @@ pub fn service(name: &str, hash: &str, replicas: u16, calls: &[&str]) -> Desired
         hash: SpecHash(hash.into()),
         replicas,
         drain: Duration::from_secs(10),
-    }
-}
-
-pub fn instance(name: &str) -> InstanceName {
-    let mut parts = name.split('.');
-    let mut next = || parts.next().expect("service.vN.M");
-    InstanceName {
-        service: next().parse().unwrap(),
-        generation: Generation::new(next()[1..].parse().unwrap()).unwrap(),
-        replica: next().parse().unwrap(),
     }
 }
 
