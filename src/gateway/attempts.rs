@@ -43,6 +43,9 @@ const X_MSCTL_NO_RETRY: HeaderName = HeaderName::from_static("x-msctl-no-retry")
 /// Which try this is, from the second on.
 const X_MSCTL_ATTEMPT: HeaderName = HeaderName::from_static("x-msctl-attempt");
 
+/// How many tries at an instance on trial do not count: while it ends, it may break several of them.
+const TRIES_ON_TRIAL: u32 = 3;
+
 /// How often a request picks again because what it picked was just withdrawn.
 const PICKS: usize = 3;
 
@@ -115,12 +118,14 @@ impl Gateway {
         tries: u32,
     ) -> Option<Retry<'r>> {
         let (policy, asked) = (&asking.policy.retries, asking.asked);
+        let is_excused = self.is_excused(asking, tally);
+        let tries = if is_excused { tries.saturating_sub(TRIES_ON_TRIAL) } else { tries };
         let failed = Failed { method: &asking.method, failure, written, body, tries, asked };
         if let Decision::Final(_) = retry::decide(&failed, policy) {
             return None;
         }
         let load = &asking.service.state().load;
-        if self.is_excused(asking, tally) {
+        if is_excused {
             return Some(load.retry_regardless());
         }
         let right = load.retry(policy);
