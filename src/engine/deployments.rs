@@ -180,8 +180,11 @@ fn changed(save: Option<&Save>, service: &ServiceSpec) -> Cause {
         let inside = bases().find_map(|base| path.strip_prefix(base).ok());
         inside.unwrap_or(path).display().to_string()
     };
-    let more = save.paths.len().saturating_sub(NAMED) + usize::from(save.has_more);
-    Cause::SourcesChanged { paths: save.paths.iter().take(NAMED).map(relative).collect(), more }
+    Cause::SourcesChanged {
+        paths: save.paths.iter().take(NAMED).map(relative).collect(),
+        more: save.paths.len().saturating_sub(NAMED),
+        uncounted: save.has_more,
+    }
 }
 
 #[cfg(test)]

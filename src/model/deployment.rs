@@ -82,10 +82,13 @@ pub enum RecordedProgram {
 pub enum Cause {
     /// Nothing of the service was there.
     FirstStart,
-    /// Some of the files that differ, relative to the service's folder, and how many there are besides.
+    /// Some of the files that differ, relative to the service's folder, and how many there are besides:
+    /// that many at least, where they were too many to count.
     SourcesChanged {
         paths: Vec<String>,
         more: usize,
+        #[serde(default)]
+        uncounted: bool,
     },
     /// The fields that differ, such as `run.limits.memory`.
     ManifestChanged {
@@ -242,8 +245,9 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FirstStart => f.write_str("first start"),
-            Self::SourcesChanged { paths, more } => match (&paths[..], more) {
+            Self::SourcesChanged { paths, more, uncounted } => match (&paths[..], more) {
                 ([], _) => f.write_str("sources changed"),
+                ([path, ..], _) if *uncounted => write!(f, "{path} and many more"),
                 ([path], 0) => f.write_str(path),
                 ([path, others @ ..], more) => write!(f, "{path} and {} more", others.len() + more),
             },
@@ -357,7 +361,7 @@ mod tests {
             service: "orders".into(),
             number: 9,
             generation: 7,
-            cause: Cause::SourcesChanged { paths: vec!["src/main.rs".into()], more: 2 },
+            cause: Cause::SourcesChanged { paths: vec!["src/main.rs".into()], more: 2, uncounted: false },
             began: SystemTime::UNIX_EPOCH + millis(1_800_000_000_123),
             timings: [(Stage::Built, Duration::from_micros(180_250)), (Stage::Switched, millis(612))]
                 .into_iter()
@@ -390,11 +394,14 @@ mod tests {
         let paths = |paths: &[&str], more| Cause::SourcesChanged {
             paths: paths.iter().map(ToString::to_string).collect(),
             more,
+            uncounted: false,
         };
+        let branch = Cause::SourcesChanged { paths: vec!["src/main.rs".into()], more: 5, uncounted: true };
         for (cause, text) in [
             (Cause::FirstStart, "first start"),
             (paths(&["src/main.rs"], 0), "src/main.rs"),
             (paths(&["src/main.rs", "a"], 3), "src/main.rs and 4 more"),
+            (branch, "src/main.rs and many more"),
             (paths(&[], 0), "sources changed"),
             (Cause::ManifestChanged { fields: vec!["run.port".into()] }, "run.port"),
             (Cause::RolledBack { to: 3 }, "rollback to v3"),

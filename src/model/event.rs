@@ -273,7 +273,7 @@ mod tests {
         let beginning = Beginning {
             service: "order".into(),
             generation: 7,
-            cause: Cause::SourcesChanged { paths: vec!["src/main.rs".into()], more: 1 },
+            cause: Cause::SourcesChanged { paths: vec!["src/main.rs".into()], more: 1, uncounted: false },
             began: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_123),
             timings: [(Stage::Detected, Duration::ZERO), (Stage::Debounced, Duration::from_micros(32_500))]
                 .into_iter()

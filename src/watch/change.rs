@@ -11,13 +11,6 @@ use crate::model::name::ServiceName;
 const SHOWN: usize = 8;
 
 /// One quiet moment after something happened.
-///
-/// To tell a build that writes into its own folder from a save: the writes of a build lie within it
-/// ([`Touch::first`] and [`Touch::last`] between its start and its end) and come back with every
-/// build, at the same paths. A service whose digest differs after a build from what it was before,
-/// twice in a row, each time touched within the build and at a common path (or within a folder that was
-/// new the first time), builds into its own sources. Once is not enough: a person may save during a build, and a generator that writes what is
-/// there already settles at the second one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Whose sources were touched.
@@ -124,6 +117,10 @@ impl Sample {
             self.has_more |= is_full && self.paths.pop_last().is_some();
             self.paths.insert(path.to_owned());
         }
+    }
+
+    pub(super) fn forget(&mut self, path: &Path) {
+        self.paths.remove(path);
     }
 
     fn join(&mut self, other: &Self) {

@@ -13,7 +13,6 @@ use notify::{ErrorKind, RecursiveMode, Watcher};
 
 use super::inbox::Inbox;
 use super::limits::Limit;
-use super::quiet::State;
 
 pub trait Ears: Send {
     /// Begins to tell of a folder and of what is directly in it. It is watched already: no matter.
@@ -36,24 +35,32 @@ pub enum Kind {
     Writing,
     /// It was closed after that.
     Written,
-    /// Something was put here whole, by renaming it, or became accessible.
+    /// Something was made here; more may follow.
+    Made,
+    /// Something was put here whole, by renaming it.
     Arrived,
-    /// Something came or went otherwise; more may follow.
-    Structure,
+    /// Something was removed, or renamed to elsewhere.
+    Left,
+    /// It may have become accessible.
+    Metadata,
+    /// What, is not known.
+    Anything,
 }
 
 impl Kind {
     /// Whether what was known of a folder is void.
     pub fn is_of_folders(self) -> bool {
-        matches!(self, Self::Arrived | Self::Structure)
+        !matches!(self, Self::Writing | Self::Written)
     }
 
-    /// How what is there was left.
-    pub fn state(self) -> State {
-        match self {
-            Self::Written | Self::Arrived => State::Whole,
-            Self::Writing | Self::Structure => State::Unfinished,
-        }
+    /// Whether what is there is not still in the making.
+    pub fn is_whole(self) -> bool {
+        matches!(self, Self::Written | Self::Arrived | Self::Metadata)
+    }
+
+    /// Whether nothing was there before, or nothing is known of that.
+    pub fn is_beginning(self) -> bool {
+        matches!(self, Self::Made | Self::Arrived)
     }
 }
 
@@ -108,9 +115,12 @@ fn kind_of(kind: EventKind) -> Option<Kind> {
     match kind {
         EventKind::Modify(ModifyKind::Data(_)) => Some(Kind::Writing),
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Kind::Written),
-        EventKind::Modify(ModifyKind::Name(RenameMode::To) | ModifyKind::Metadata(_)) => Some(Kind::Arrived),
+        EventKind::Create(_) => Some(Kind::Made),
+        EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Some(Kind::Arrived),
+        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => Some(Kind::Left),
+        EventKind::Modify(ModifyKind::Metadata(_)) => Some(Kind::Metadata),
         EventKind::Access(_) | EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
-        _ => Some(Kind::Structure),
+        _ => Some(Kind::Anything),
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::change::{Change, Touch};
+use super::ears::Kind;
 use super::layout::Affected;
 use crate::model::name::ServiceName;
 
@@ -52,16 +53,17 @@ struct Pending {
     manifest: Option<Touch>,
     first: Instant,
     last: Instant,
-    /// As many as it takes to tell few from many, each as it was left.
-    paths: BTreeMap<PathBuf, State>,
+    /// As many as it takes to tell few from many.
+    paths: BTreeMap<PathBuf, Fate>,
 }
 
-/// How a file was left by what was noticed last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    Whole,
-    /// Gone, or in the making.
-    Unfinished,
+/// What became of a file since the last report.
+#[derive(Debug, Clone, Copy)]
+struct Fate {
+    /// Whether it came only since.
+    is_new: bool,
+    /// Neither gone nor in the making.
+    is_whole: bool,
 }
 
 impl Quiet {
@@ -69,16 +71,18 @@ impl Quiet {
         Self { pace, pending: None }
     }
 
-    /// Something was touched; which path is not always known.
-    pub fn note(&mut self, affected: Affected, path: Option<(&Path, State)>, at: Instant) {
+    /// Something was touched; which path is not always known. A file that comes and goes, such as the
+    /// one that an editor writes first and renames then, is not named.
+    pub fn note(&mut self, affected: Affected, path: Option<(&Path, Kind)>, at: Instant) {
         if affected.is_nothing() {
             return;
         }
         let few = self.pace.few;
         let pending = self.pending.get_or_insert_with(|| Pending::new(at));
         pending.stir(at);
-        if pending.paths.len() <= few {
-            pending.paths.extend(path.map(|(path, state)| (path.to_owned(), state)));
+        let path = path.filter(|(path, kind)| !pending.passes(path, *kind));
+        if let Some((path, kind)) = path {
+            pending.see(path, kind, few);
         }
         let touch = Touch::new(path.map(|(path, _)| path), at);
         if affected.manifest {
@@ -102,7 +106,7 @@ impl Quiet {
         let pending = self.pending.as_ref()?;
         let rest = if pending.paths.len() > self.pace.few {
             self.pace.rest_after_many
-        } else if pending.paths.values().all(|state| *state == State::Whole) {
+        } else if pending.paths.values().all(|fate| fate.is_whole) {
             self.pace.rest_when_whole
         } else {
             self.pace.rest
@@ -123,6 +127,26 @@ impl Quiet {
 impl Pending {
     fn new(at: Instant) -> Self {
         Self { services: BTreeMap::new(), manifest: None, first: at, last: at, paths: BTreeMap::new() }
+    }
+
+    /// Whether this is the end of what came only since; then it is forgotten.
+    fn passes(&mut self, path: &Path, kind: Kind) -> bool {
+        let passes = kind == Kind::Left && self.paths.get(path).is_some_and(|fate| fate.is_new);
+        if passes {
+            self.paths.remove(path);
+            let touches = self.services.values_mut().chain(&mut self.manifest);
+            touches.for_each(|touch| touch.paths.forget(path));
+        }
+        passes
+    }
+
+    fn see(&mut self, path: &Path, kind: Kind, few: usize) {
+        let is_whole = kind.is_whole();
+        if let Some(fate) = self.paths.get_mut(path) {
+            fate.is_whole = is_whole;
+        } else if self.paths.len() <= few {
+            self.paths.insert(path.to_owned(), Fate { is_new: kind.is_beginning(), is_whole });
+        }
     }
 
     /// Events of several folders may come in any order.

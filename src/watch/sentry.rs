@@ -134,7 +134,7 @@ impl Sentry {
             self.roots.get(&Owner::Tree(folder.to_owned())).is_none_or(|root| root.concern(path))
         };
         let affected = layout.affected_by(path, counts);
-        self.quiet.note(affected, Some((path, signal.kind.state())), signal.at);
+        self.quiet.note(affected, Some((path, signal.kind)), signal.at);
     }
 
     /// Any folder may have come, gone or been replaced unseen.
@@ -275,7 +275,7 @@ impl Sentry {
     fn take_in_all(&mut self, paths: Vec<PathBuf>) {
         let at = Instant::now();
         for path in paths {
-            self.take_in(&Signal { path, kind: Kind::Structure, at });
+            self.take_in(&Signal { path, kind: Kind::Anything, at });
         }
     }
 

@@ -3,15 +3,16 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{Pace, Quiet, State};
+use super::{Pace, Quiet};
+use crate::watch::ears::Kind;
 use crate::watch::layout::Affected;
 
 fn affected(service: &str) -> Affected {
     Affected { services: [service.parse().unwrap()].into(), manifest: false }
 }
 
-fn state(is_whole: bool) -> State {
-    if is_whole { State::Whole } else { State::Unfinished }
+fn kind(is_whole: bool) -> Kind {
+    if is_whole { Kind::Written } else { Kind::Writing }
 }
 
 /// Events as (milliseconds, path), a "-" before a path that is missing or half written; and when each
@@ -29,7 +30,7 @@ fn reports(events: &[(u64, &str)]) -> Vec<(u64, usize)> {
     for (at, path) in events {
         let at = start + Duration::from_millis(*at);
         fire(&mut quiet, Some(at));
-        let path = (Path::new(path.trim_start_matches('-')), state(!path.starts_with('-')));
+        let path = (Path::new(path.trim_start_matches('-')), kind(!path.starts_with('-')));
         quiet.note(affected("order"), Some(path), at);
     }
     fire(&mut quiet, None);
@@ -77,6 +78,32 @@ fn what_never_rests_is_reported_all_the_same() {
     assert_eq!(reports(&endless), [(10_000, 1), (20_000, 1), (25_020, 1)]);
 }
 
+/// What is named, and after how many milliseconds, of what happens at once.
+fn named(events: &[(&str, Kind)]) -> (Vec<String>, u64) {
+    let start = Instant::now();
+    let mut quiet = Quiet::new(Pace::default());
+    for (path, kind) in events {
+        quiet.note(affected("order"), Some((Path::new(path), *kind)), start);
+    }
+    let due = quiet.due().unwrap();
+    let change = quiet.take(due).unwrap();
+    (change.paths().iter().map(|path| path.display().to_string()).collect(), millis(due - start))
+}
+
+#[test]
+fn a_file_that_comes_and_goes_while_another_is_saved_is_neither_named_nor_waited_for() {
+    use Kind::{Arrived, Left, Made, Writing, Written};
+    let renamed = [("sedA", Made), ("sedA", Writing), ("sedA", Written), ("sedA", Left), ("app.py", Arrived)];
+    assert_eq!(named(&renamed), (vec!["app.py".to_owned()], 10));
+    let backed_up =
+        [("app.py", Left), ("app.py~", Arrived), ("app.py", Made), ("app.py", Written), ("app.py~", Left)];
+    assert_eq!(named(&backed_up), (vec!["app.py".to_owned()], 10));
+    let removed = [("app.py", Written), ("old.py", Left)];
+    assert_eq!(named(&removed), (vec!["app.py".to_owned(), "old.py".to_owned()], 30));
+    let replaced = [("app.py", Left), ("app.py", Made), ("app.py", Left)];
+    assert_eq!(named(&replaced), (vec!["app.py".to_owned()], 30));
+}
+
 #[test]
 fn what_concerns_nobody_is_not_even_pending() {
     let mut quiet = Quiet::new(Pace::default());
@@ -103,7 +130,7 @@ proptest! {
             now = next;
             let service = format!("s{service}");
             let path = PathBuf::from(path.to_string());
-            quiet.note(affected(&service), Some((&path, state(is_whole))), now);
+            quiet.note(affected(&service), Some((&path, kind(is_whole))), now);
             last_of.insert(service, now);
         }
         let due = quiet.due().unwrap();
