@@ -3,16 +3,24 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener as StdListener;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::admin::{Control, server};
+
+/// How long whoever is still being told something has to hear it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct AdminDoor {
     socket: StdListener,
     control: Arc<dyn Control>,
-    serving: Mutex<Option<JoinHandle<()>>>,
+    /// Dropped, nobody else is served; those that are, go on.
+    serving: Mutex<Option<oneshot::Sender<()>>>,
+    tasks: TaskTracker,
 }
 
 impl AdminDoor {
@@ -21,7 +29,7 @@ impl AdminDoor {
     /// # Errors
     /// When the socket cannot be used.
     pub fn new(socket: UnixListener, control: Arc<dyn Control>) -> std::io::Result<Self> {
-        Ok(Self { socket: socket.into_std()?, control, serving: Mutex::default() })
+        Ok(Self { socket: socket.into_std()?, control, serving: Mutex::default(), tasks: TaskTracker::new() })
     }
 
     pub fn open(&self) {
@@ -29,10 +37,10 @@ impl AdminDoor {
             Ok(socket) => socket,
             Err(error) => return tracing::error!(%error, "the admin socket cannot be served"),
         };
+        let (serving, shut) = oneshot::channel();
         let control = Arc::clone(&self.control);
-        let serving = tokio::spawn(async move {
-            // Ends by being aborted: its streams last as long as the platform.
-            if let Err(error) = server::run(socket, control, std::future::pending()).await {
+        self.tasks.spawn(async move {
+            if let Err(error) = server::run(socket, control, async { drop(shut.await) }).await {
                 tracing::error!(%error, "the admin socket failed");
             }
         });
@@ -44,10 +52,20 @@ impl AdminDoor {
         self.replace(None);
     }
 
-    fn replace(&self, serving: Option<JoinHandle<()>>) {
-        let before =
-            std::mem::replace(&mut *self.serving.lock().unwrap_or_else(PoisonError::into_inner), serving);
-        before.inspect(JoinHandle::abort);
+    /// Serves nobody any more. The future completes once those that were served have heard all that
+    /// there was to say, or do not listen.
+    pub fn close(self) -> impl Future<Output = ()> {
+        let tasks = self.tasks.clone();
+        drop(self);
+        tasks.close();
+        async move {
+            // Who does not hang up wants more than there is.
+            let _ = timeout(PATIENCE, tasks.wait()).await;
+        }
+    }
+
+    fn replace(&self, serving: Option<oneshot::Sender<()>>) {
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = serving;
     }
 }
 

@@ -77,10 +77,11 @@ impl Running {
         let Self { control, tasks, ending, lock, sockets, post, admin, runtime, .. } = self;
         ending.0.tell(Farewell::Succeeded);
         sockets.let_go();
-        drop((lock, post, admin, runtime));
+        drop((lock, post, runtime));
+        let told = admin.close();
         tasks.close();
         let done = async {
-            tasks.wait().await;
+            tokio::join!(tasks.wait(), told);
             control.traffic.predecessor_gone().await;
         };
         tokio::select! {
