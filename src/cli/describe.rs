@@ -33,12 +33,13 @@ pub async fn run(args: &Args, context: &Context, printer: &Printer) -> Result<Ex
 }
 
 fn sections(description: &Description) -> Vec<(&'static str, Vec<String>)> {
-    let Description { spec, status, settings, called_by, url } = description;
+    let Description { spec, status, settings, called_by, is_process, url } = description;
     let list = |names: Vec<String>| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
-    let build = match &spec.build {
-        Build::Pack { command, .. } => format!("packed from: {command}"),
-        Build::Dockerfile { file } => format!("built from {}", file.display()),
-        Build::Image { reference } => format!("the image {reference}"),
+    let build = match (&spec.build, &spec.process) {
+        (_, Some(recipe)) if *is_process => format!("run by: {}", recipe.command),
+        (Build::Pack { command, .. }, _) => format!("packed from: {command}"),
+        (Build::Dockerfile { file }, _) => format!("built from {}", file.display()),
+        (Build::Image { reference }, _) => format!("the image {reference}"),
     };
     let instances = status.instances.iter().map(|instance| {
         let address = instance.address.as_deref().unwrap_or("-");

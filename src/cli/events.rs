@@ -20,7 +20,8 @@ Examples:
   msctl events --since 10m
   msctl events -f --format jsonl | jq -r .event
 
-Times are in UTC. It goes on where another process takes over the platform.")]
+Times are in UTC. It goes on where another process takes over the platform. A
+stream has no end that one document could wait for: json is one a line, too.")]
 pub struct Args {
     /// Go on as more happens, until the platform is stopped
     #[arg(short, long, env = "MSCTL_FOLLOW", value_parser = switch)]

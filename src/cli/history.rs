@@ -1,5 +1,6 @@
 //! `msctl history`.
 
+use std::num::NonZeroUsize;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -23,14 +24,14 @@ pub struct Args {
     /// Only this service
     service: Option<String>,
     /// At most this many deployments
-    #[arg(short = 'n', long, env = "MSCTL_LIMIT", value_name = "COUNT", default_value_t = 20)]
-    limit: usize,
+    #[arg(short = 'n', long, env = "MSCTL_LIMIT", value_name = "COUNT", default_value = "20")]
+    limit: NonZeroUsize,
     #[command(flatten)]
     format: FormatArgs,
 }
 
 pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
-    let request = history::Request { service: args.service, most: args.limit };
+    let request = history::Request { service: args.service, most: args.limit.get() };
     let history::Chronicle { platform, deployments } = history::history(context, &request).await?;
     match args.format.format {
         Format::Text if deployments.is_empty() => {
@@ -141,7 +142,7 @@ mod tests {
                 deployment("cart", Cause::FirstStart, Some(41_900), Outcome::Live),
                 deployment(
                     "order-processing-and-more",
-                    Cause::SourcesChanged { paths, more: 3 },
+                    Cause::SourcesChanged { paths, more: 3, uncounted: false },
                     Some(125_000),
                     Outcome::Failed { failure },
                 ),

@@ -6,7 +6,7 @@ use crate::ops::ps::Description;
 
 /// `msctl describe --format json`.
 pub fn describe_json(description: &Description) -> Value {
-    let Description { spec, status, settings, called_by, url } = description;
+    let Description { spec, status, settings, called_by, url, .. } = description;
     let settings: serde_json::Map<String, Value> = settings
         .iter()
         .map(|(name, setting)| {

@@ -182,7 +182,7 @@ impl Audience for Screen<'_> {
         let footer = match self.greeting.as_ref().map(|greeting| greeting.manner) {
             Some(Manner::Attached) => "Ctrl-C stops it",
             Some(Manner::Detached) => "it goes on running; msctl ps shows it, msctl down stops it",
-            Some(Manner::Joined) | None => "it was running already and goes on; msctl down stops it",
+            Some(Manner::Joined) | None => "it was running already; msctl events -f follows it",
         };
         let all_is_well = outcome.failed.is_empty() && outcome.blind.is_none();
         let style = if all_is_well { Style::Good } else { Style::Bad };

@@ -58,6 +58,21 @@ impl Context {
         Ok(folder::base(self.state_dir.as_deref(), self.xdg_state_home.as_deref())?)
     }
 
+    /// Nothing where the folder's platform runs under no other name than this one, which its manifest
+    /// has now.
+    ///
+    /// # Errors
+    /// [`OpsError::Renamed`] where it does.
+    pub async fn check_not_renamed(&self, platform: &PlatformId) -> Result<(), OpsError> {
+        let known = folder::of_worktree(&self.state_base()?, &platform.worktree);
+        for earlier in known.into_iter().filter(|known| known != platform) {
+            if self.client(&earlier)?.status().await.is_ok() {
+                return Err(OpsError::Renamed { runs_as: earlier.name });
+            }
+        }
+        Ok(())
+    }
+
     /// # Errors
     /// As [`Self::state`].
     pub fn client(&self, platform: &PlatformId) -> Result<Client, OpsError> {

@@ -70,6 +70,7 @@ async fn take_down(
     }
     if data == DataFate::Delete {
         removed.accounts |= auth::delete_accounts(&folder.auth())?;
+        folder.delete_failures()?;
     }
     Ok(())
 }

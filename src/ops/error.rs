@@ -10,7 +10,7 @@ use crate::certificates::AuthorityError;
 use crate::manifest::{Diagnostics, ManifestError};
 use crate::model::event::Failure;
 use crate::model::exit::ExitCode;
-use crate::model::name::NameError;
+use crate::model::name::{NameError, PlatformName};
 use crate::model::route::ScopeError;
 use crate::platform::folder::FolderError;
 use crate::platform::history::HistoryError;
@@ -70,6 +70,9 @@ pub enum OpsError {
     /// Of a process that has ended meanwhile.
     #[error("some of the platform runs on the {runs_on} runtime still, and {asked_for} was asked for")]
     LeftElsewhere { runs_on: RuntimeKind, asked_for: RuntimeKind },
+    /// The name in the manifest was changed while it ran.
+    #[error("the platform of this folder runs still, by its earlier name {runs_as}")]
+    Renamed { runs_as: PlatformName },
     /// The running platform did not begin with it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -122,6 +125,7 @@ impl OpsError {
             | Self::ServiceExists { .. }
             | Self::CannotReplace { .. }
             | Self::OtherRuntime { .. }
+            | Self::Renamed { .. }
             | Self::LeftElsewhere { .. } => ExitCode::Conflict,
             Self::Runtime(error) if error.is_unreachable() => ExitCode::EngineUnreachable,
             Self::Start(error) => error.exit_code(),
@@ -150,7 +154,9 @@ impl OpsError {
             Self::Gateway(StandaloneError::Certificate(error)) => error.hint(),
             Self::Scaffold(error) => error.hint(),
             Self::Failed(failure) => failure.hint.clone(),
-            Self::OtherRuntime { .. } => Some("stop it first with: msctl down".to_owned()),
+            Self::OtherRuntime { .. } | Self::Renamed { .. } => {
+                Some("stop it first with: msctl down".to_owned())
+            }
             Self::LeftElsewhere { runs_on, .. } => {
                 Some(format!("go on there with: msctl up --runtime {runs_on}, or remove it with: msctl down"))
             }

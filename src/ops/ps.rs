@@ -12,6 +12,7 @@ use crate::engine;
 use crate::model::name::ServiceName;
 use crate::model::platform::{Platform, ServiceSpec};
 use crate::model::status::{GatewayStatus, PlatformStatus, SCHEMA, ServiceStatus};
+use crate::runtime::RuntimeKind;
 
 /// # Errors
 /// When neither the platform process nor a runtime can be asked.
@@ -28,7 +29,7 @@ async fn status(context: &Context, platform: &Platform) -> Result<PlatformStatus
     let folder = context.state(&platform.id)?;
     match Client::new(&folder.socket()).status().await {
         Ok(status) => return Ok(status),
-        Err(ClientError::NotRunning) => {}
+        Err(ClientError::NotRunning) => context.check_not_renamed(&platform.id).await?,
         Err(error) => return Err(error.into()),
     }
     let mut status = PlatformStatus {
@@ -64,6 +65,8 @@ pub struct Description {
     /// Everything it is configured with by the manifest, and where each value came from.
     pub settings: BTreeMap<String, Setting>,
     pub called_by: Vec<String>,
+    /// Whether it runs as a local process.
+    pub is_process: bool,
     /// Where it answers under its own name; `None` while the platform is not up, or where such names
     /// do not lead to the gateway.
     pub url: Option<String>,
@@ -75,14 +78,15 @@ pub async fn describe(context: &Context, name: &str) -> Result<Description, OpsE
     let platform = context.load()?;
     let name = known_service(&platform, name)?;
     let spec = platform.services[name].clone();
-    let PlatformStatus { services, gateway, .. } = status(context, &platform).await?;
+    let PlatformStatus { services, gateway, runtime, .. } = status(context, &platform).await?;
     let unknown = || OpsError::NoSuchService { name: name.to_string(), known: Vec::new() };
     let status = services.into_iter().find(|service| service.name == name.as_str()).ok_or_else(unknown)?;
     let settings = configuration::settings(&platform, &spec, &Addresses::default());
     let callers = platform.services.values().filter(|other| other.calls.contains(name));
     let called_by = callers.map(|other| other.name.to_string()).collect();
     let url = gateway.url.and_then(|url| own_url(&platform, name, &url));
-    Ok(Description { spec, status, settings, called_by, url })
+    let is_process = target::kind(&runtime) == RuntimeKind::Process;
+    Ok(Description { spec, status, settings, called_by, is_process, url })
 }
 
 /// Names below `localhost` are this machine's own (RFC 6761, section 6.3).

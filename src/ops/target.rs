@@ -34,13 +34,15 @@ pub struct Terms {
 /// the user does not.
 ///
 /// # Errors
-/// As [`take`], and when it would leave running instances behind on another runtime.
+/// As [`take`], and when it would leave running instances behind, on another runtime or under another
+/// name.
 pub async fn choose(
     context: &Context,
     platform: &PlatformId,
     folder: &StateFolder,
     terms: Terms,
 ) -> Result<Ground, OpsError> {
+    context.check_not_renamed(platform).await?;
     let (asked_for, other) = match terms.runtime {
         RuntimeChoice::Docker => (RuntimeKind::Docker, RuntimeKind::Process),
         RuntimeChoice::Process => (RuntimeKind::Process, RuntimeKind::Docker),

@@ -117,6 +117,20 @@ impl StateFolder {
         self.path.join("failures")
     }
 
+    /// Deletes that: it holds what services work with.
+    ///
+    /// # Errors
+    /// When it is there still.
+    pub fn delete_failures(&self) -> Result<(), FolderError> {
+        let path = self.failures();
+        match std::fs::remove_dir_all(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(FolderError::File { what: "delete", path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// One line for each request that the gateway answered; an older part of it ends with `.1`.
     #[must_use]
     pub fn access_log(&self) -> PathBuf {

@@ -56,6 +56,10 @@ fn a_service_that_exits_at_once_is_shown_with_its_last_words_and_its_code() {
     let log = fs::read_to_string(shop.state().join("failures/order.v1.1.log")).unwrap();
     assert_eq!(log, "line 1 \nline 2 \nline 3 \n");
     assert_eq!(shop.instances("order"), []);
+    shop.msctl(&["down"]).success();
+    assert!(shop.state().join("failures/order.v1.1.log").exists());
+    shop.msctl(&["down", "--volumes", "--yes"]).success();
+    assert!(!shop.state().join("failures").exists());
 }
 
 #[test]
@@ -169,10 +173,10 @@ fn a_command_is_judged_by_the_services_that_it_names() {
     assert!(restarted.stderr.ends_with("done\n"), "{}", restarted.stderr);
     shop.msctl(&["scale", "product=2"]).success();
     let up = shop.msctl(&["up", "-d", "product"]).success();
-    let summary = "1 ready in [TIME]; it was running already and goes on; msctl down stops it\n";
+    let summary = "1 ready in [TIME]; it was running already; msctl events -f follows it\n";
     assert!(shop.plain(&up.stderr).ends_with(summary), "{}", up.stderr);
     shop.msctl(&["restart", "order"]).expect_code(5);
     let all = shop.msctl(&["up", "-d"]).expect_code(5);
-    let summary = "1 ready, 1 failed in [TIME]; it was running already and goes on; msctl down stops it\n";
+    let summary = "1 ready, 1 failed in [TIME]; it was running already; msctl events -f follows it\n";
     assert!(shop.plain(&all.stderr).ends_with(summary), "{}", all.stderr);
 }

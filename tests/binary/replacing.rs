@@ -106,7 +106,7 @@ fn an_up_of_another_build_replaces_the_platform_process_and_says_so() {
     shop at http://127.0.0.1:[PORT]
       local processes, as asked; saves are not deployed
       the platform process was another build (process [PID], msctl 0.1.0); replaced without dropping a connection
-    2 ready in [TIME]; it was running already and goes on; msctl down stops it
+    2 ready in [TIME]; it was running already; msctl events -f follows it
     "#);
     load.goes_on();
     load.failed_nothing();

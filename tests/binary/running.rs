@@ -73,7 +73,7 @@ fn a_second_up_does_nothing() {
             insta::assert_snapshot!(shop.plain(&up.stderr), @r#"
             shop at http://127.0.0.1:[PORT]
               local processes, as asked; saves are not deployed
-            2 ready in [TIME]; it was running already and goes on; msctl down stops it
+            2 ready in [TIME]; it was running already; msctl events -f follows it
             "#);
         }
     }
@@ -217,6 +217,31 @@ fn deleting_data_is_never_done_without_being_told_to() {
     assert_eq!(fs::read_to_string(&data).unwrap(), "kept\n");
     shop.msctl(&["down", "--volumes", "--yes"]).success();
     assert!(!data.exists());
+}
+
+#[test]
+fn a_platform_that_runs_by_an_earlier_name_is_found_and_not_started_beside() {
+    let shop = TestPlatform::of(&[TestService::named("order")]);
+    shop.up();
+    let before = shop.instances("order");
+    let manifest = shop.root().join("msctl.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("\"shop\"", "\"store\"")).unwrap();
+    for verb in [&["ps"][..], &["describe", "order"], &["up", "-d"], &["up", "--plan"]] {
+        let refused = shop.msctl(verb).expect_code(6);
+        assert_eq!(
+            refused.stderr,
+            "error: the platform of this folder runs still, by its earlier name shop\n\
+             hint: stop it first with: msctl down\n",
+            "{verb:?}"
+        );
+    }
+    let removed = shop.msctl(&["down"]).success();
+    assert!(removed.stderr.contains("removed 1 instance"), "{}", removed.stderr);
+    assert_eq!(before.len(), 1);
+    none_is_left(&shop);
+    shop.up();
+    assert_eq!(shop.ps()["platform"], "store");
 }
 
 #[test]
