@@ -1,11 +1,13 @@
 // SQLite, whichever there is: the one in Node 22, or a build of it in WebAssembly before that.
 
 import { rmdirSync, statSync } from "node:fs";
-
-import wasm from "node-sqlite3-wasm";
+import { createRequire } from "node:module";
 
 // While one version of the service replaces another, both have the file open.
 const BUSY_TIMEOUT_MS = 2_000;
+
+// Loads what only some need, at the moment when they do.
+const require = createRequire(import.meta.url);
 
 export type Row = Record<string, unknown>;
 
@@ -39,6 +41,7 @@ function openWasm(path: string | undefined): Database {
   if (path !== undefined) {
     removeStaleLock(path);
   }
+  const wasm = require("node-sqlite3-wasm") as typeof import("node-sqlite3-wasm");
   const database = new wasm.Database(path);
   return {
     exec: (sql) => database.exec(sql),
