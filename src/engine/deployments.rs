@@ -11,6 +11,7 @@ use crate::model::desired::{Desired, DesiredService};
 use crate::model::event::{EventKind, StepKind};
 use crate::model::instance::{BuildDigest, Generation};
 use crate::model::name::ServiceName;
+use crate::model::path::Shown;
 use crate::model::platform::ServiceSpec;
 use crate::plan::{self, Action, Plan, Step};
 
@@ -178,7 +179,7 @@ fn changed(save: Option<&Save>, service: &ServiceSpec) -> Cause {
         || [service.folder.as_path()].into_iter().chain(service.shared.iter().filter_map(|it| it.parent()));
     let relative = |path: &PathBuf| {
         let inside = bases().find_map(|base| path.strip_prefix(base).ok());
-        inside.unwrap_or(path).display().to_string()
+        Shown(inside.unwrap_or(path)).to_string()
     };
     Cause::SourcesChanged {
         paths: save.paths.iter().take(NAMED).map(relative).collect(),

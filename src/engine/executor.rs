@@ -27,6 +27,7 @@ use crate::model::instance::InstanceName;
 use crate::model::name::ServiceName;
 use crate::model::observed::InstanceState;
 use crate::model::outcome::Outcome;
+use crate::model::path::Shown;
 use crate::model::platform::{Platform, ServiceSpec};
 use crate::plan::{Action, Cause, Plan, Step, StepId};
 use crate::runtime::{Runtime, RuntimeError, StopOutcome};
@@ -365,7 +366,7 @@ pub(super) fn not_started(culprit: &ServiceName) -> Failure {
 
 /// A build that writes into its own sources would be a reason for the next one.
 fn own_writes_noticed(service: String, paths: &BTreeSet<PathBuf>) -> EventKind {
-    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let paths: Vec<String> = paths.iter().map(|path| Shown(path).to_string()).collect();
     EventKind::Noticed {
         message: format!(
             "building {service} writes into its own sources: {}; that is left out",

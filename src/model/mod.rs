@@ -23,6 +23,7 @@ pub mod instance;
 pub mod name;
 pub mod observed;
 pub mod outcome;
+pub mod path;
 pub mod platform;
 pub mod principal;
 pub mod quantity;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::change::write_escaped;
+use crate::model::path::Shown;
 
 /// How many folders a notice names.
 const NAMED: usize = 3;
@@ -69,9 +69,7 @@ impl fmt::Display for Notice {
                 write!(f, "files cannot be watched ({cause}): they are looked at once a second instead")
             }
             Self::Unreadable { folder, cause } => {
-                f.write_str("what changes in ")?;
-                write_escaped(f, folder)?;
-                write!(f, " goes unnoticed: {cause}")
+                write!(f, "what changes in {} goes unnoticed: {cause}", Shown(folder))
             }
         }
     }
@@ -79,8 +77,7 @@ impl fmt::Display for Notice {
 
 fn write_folders(f: &mut fmt::Formatter<'_>, folders: &[PathBuf]) -> fmt::Result {
     for (number, folder) in folders.iter().take(NAMED).enumerate() {
-        f.write_str(if number == 0 { "" } else { ", " })?;
-        write_escaped(f, folder)?;
+        write!(f, "{}{}", if number == 0 { "" } else { ", " }, Shown(folder))?;
     }
     match folders.len() {
         0 => f.write_str("folders are"),

@@ -141,6 +141,14 @@ fn a_save_that_led_to_nothing_is_not_the_cause_of_the_next_deployment() {
 }
 
 #[test]
+fn a_cause_names_a_file_on_one_line_whatever_its_name_holds() {
+    let mut desk = Desk::new();
+    desk.save(&["two\nlines"], 100);
+    let begun = desk.begin(&wanted("d", false), vec![start(2, replaces())]).unwrap();
+    assert_eq!(begun.cause.to_string(), "two\\nlines");
+}
+
+#[test]
 fn the_same_generation_again_and_more_of_it_is_no_deployment() {
     let mut desk = Desk::new();
     let exited = crate::model::observed::InstanceState::Paused;

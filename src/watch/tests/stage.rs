@@ -169,7 +169,9 @@ impl Stage {
     }
 
     pub fn paths(&self, change: &Change) -> String {
-        change.paths().relative_to(&self.root).to_string()
+        let paths = change.paths();
+        let relative = paths.iter().map(|path| path.strip_prefix(&self.root).unwrap_or(path));
+        relative.map(|path| path.to_str().expect("a name that is text")).collect::<Vec<_>>().join(", ")
     }
 }
 
