@@ -1,5 +1,7 @@
 //! `msctl logs`.
 
+use std::str::FromStr;
+
 use serde_json::json;
 
 use super::command::{CommandError, FormatArgs, since, switch};
@@ -18,6 +20,7 @@ Examples:
   msctl logs                    what every service printed last
   msctl logs -f order           follow one
   msctl logs --since 10m -n 500
+  msctl logs -n all > all.txt   everything that is kept of what they printed
   msctl logs --format jsonl | jq -r .text")]
 pub struct Args {
     /// Only these services
@@ -25,9 +28,9 @@ pub struct Args {
     /// Go on as more is printed
     #[arg(short, long, env = "MSCTL_FOLLOW", value_parser = switch)]
     follow: bool,
-    /// At most this many lines of what was printed so far
-    #[arg(short = 'n', long, env = "MSCTL_LINES", value_name = "LINES", default_value_t = 100)]
-    lines: usize,
+    /// At most this many lines of what was printed so far; or "all" that is kept
+    #[arg(short = 'n', long, env = "MSCTL_LINES", value_name = "LINES", default_value = "100")]
+    lines: Lines,
     /// Only what was printed since then: "10m" ago, or a time such as 2026-05-01T12:00:00Z
     #[arg(long, env = "MSCTL_SINCE", value_name = "WHEN")]
     since: Option<String>,
@@ -35,9 +38,31 @@ pub struct Args {
     format: FormatArgs,
 }
 
+/// How much of what was printed so far.
+#[derive(Debug, Clone, Copy)]
+enum Lines {
+    All,
+    Newest(usize),
+}
+
+impl FromStr for Lines {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            number => number.parse().map(Self::Newest).map_err(|_| "write a number, or \"all\"".to_owned()),
+        }
+    }
+}
+
 pub async fn run(args: Args, context: &Context, printer: &Printer) -> Result<ExitCode, CommandError> {
     let since = args.since.as_deref().map(since).transpose()?;
-    let query = LogQuery { follow: args.follow, tail: Some(args.lines), since };
+    let tail = match args.lines {
+        Lines::All => None,
+        Lines::Newest(lines) => Some(lines),
+    };
+    let query = LogQuery { follow: args.follow, tail, since };
     let request = logs::Request { services: args.services, query };
     let mut signals = Signals::listen()?;
     let mut broken = None;

@@ -1,12 +1,13 @@
 //! `msctl logs`: what services print, merged; read from the runtime itself, so it needs no running
 //! platform process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, SelectAll};
+use futures_util::{Stream, StreamExt};
 
 use super::context::{Chosen, Context, chosen_services};
 use super::error::OpsError;
@@ -46,12 +47,32 @@ pub async fn logs(
     for runtime in &runtimes {
         for life in instances(runtime, &services).await? {
             if let Some(lines) = lines(runtime, &life.instance, &request.query).await? {
-                past.push((life.instance, lines.collect().await));
+                past.push((life.instance, lines));
             }
         }
     }
-    let _all = merge(past, request.query.tail).iter().all(take);
+    show_past(pin!(merge(past)), request.query.tail, take).await;
     Ok(())
+}
+
+/// The newest `tail` of `entries`, which are all that is kept at a time; without it all, as they come.
+async fn show_past(
+    mut entries: impl Stream<Item = Entry> + Unpin,
+    tail: Option<usize>,
+    take: &mut (dyn FnMut(&Entry) -> bool + Send),
+) {
+    let mut newest = VecDeque::new();
+    while let Some(entry) = entries.next().await {
+        match tail {
+            None if take(&entry) => {}
+            None => return,
+            Some(tail) => {
+                newest.push_back(entry);
+                newest.drain(..newest.len().saturating_sub(tail));
+            }
+        }
+    }
+    let _all = newest.iter().all(take);
 }
 
 /// One run of an instance: a restart keeps the name and begins a new one.

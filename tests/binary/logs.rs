@@ -17,6 +17,7 @@ fn the_last_lines_of_every_service_are_data() {
     assert_eq!(count(&["logs"]), 100);
     assert_eq!(count(&["logs", "-n", "5", "order"]), 5);
     assert_eq!(count(&["logs", "-n", "0"]), 0);
+    assert_eq!(count(&["logs", "-n", "all"]), 201);
     assert_eq!(count(&["logs", "--since", "1h", "-n", "1000"]), 201);
     assert_eq!(count(&["logs", "--since", "2999-01-01T00:00:00Z"]), 0);
     let last = shop.msctl(&["logs", "-n", "2"]).success();
