@@ -206,6 +206,8 @@ impl Client {
         match error.kind() {
             std::io::ErrorKind::NotFound
             | std::io::ErrorKind::ConnectionRefused
+            // It ended before it had accepted.
+            | std::io::ErrorKind::ConnectionReset
             // A path that no socket can have: nobody listens there.
             | std::io::ErrorKind::InvalidInput => ClientError::NotRunning,
             _ => self.broken(error),
@@ -257,6 +259,18 @@ mod tests {
         );
         let hint = error.hint().unwrap();
         assert!(hint.starts_with(&format!("end it with: kill -9 {own} ;")), "{hint}");
+    }
+
+    #[test]
+    fn one_that_ends_while_it_is_called_is_not_running() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("admin.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let caller = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        drop(listener);
+        let error = caller.take_error().unwrap().expect("nobody will ever accept it");
+        let error = Client::new(&socket).unconnected(&error);
+        assert!(matches!(error, ClientError::NotRunning), "{error:?}");
     }
 
     #[test]
