@@ -80,15 +80,18 @@ pub(super) struct Again {
     pub(super) written: Written,
 }
 
-impl Unanswered {
-    fn unsent(error: ConnectError, request: Box<Request<RequestBody>>) -> Self {
-        Self { error: error.into(), again: Some(Again { request, written: Written::Nothing }) }
-    }
+/// What came of sending a request over one connection instead of a response.
+struct Returned {
+    error: ExchangeError,
+    /// The request, if it can be sent once more: to another instance at least.
+    again: Option<Again>,
+    /// Another connection to the same instance may do.
+    is_stale: bool,
 }
 
-impl From<ExchangeError> for Unanswered {
-    fn from(error: ExchangeError) -> Self {
-        Self { error, again: None }
+impl From<Returned> for Unanswered {
+    fn from(Returned { error, again, .. }: Returned) -> Self {
+        Self { error, again }
     }
 }
 
@@ -98,10 +101,41 @@ pub(super) async fn exchange(
     watched: &Watched,
     tries: &mut Tries,
 ) -> Result<Answer, Unanswered> {
+    match send_over(lease.connection(watched.protocol), request, watched, tries).await {
+        Ok(answer) => Ok(answer),
+        // Rare, and boxed so that every request need not be large enough for it.
+        Err(Returned { again: Some(again), is_stale: true, .. }) => {
+            Box::pin(exchange_again(lease, again.request, watched, tries)).await
+        }
+        Err(returned) => Err(returned.into()),
+    }
+}
+
+/// On another connection, after the first one turned out to have been closed.
+async fn exchange_again(
+    lease: &Lease,
+    mut request: Box<Request<RequestBody>>,
+    watched: &Watched,
+    tries: &mut Tries,
+) -> Result<Answer, Unanswered> {
+    TraceContext::renew(request.headers_mut());
+    tries.again(RetryReason::Stale);
+    Ok(send_over(lease.another(watched.protocol), request, watched, tries).await?)
+}
+
+async fn send_over(
+    connecting: impl Future<Output = Result<Connection, ConnectError>>,
+    request: Box<Request<RequestBody>>,
+    watched: &Watched,
+    tries: &mut Tries,
+) -> Result<Answer, Returned> {
     tries.begin();
-    let mut connection = match tries.connected(lease.connection(watched.protocol).await) {
+    let mut connection = match tries.connected(connecting.await) {
         Ok(connection) => connection,
-        Err(error) => return Err(Unanswered::unsent(error, request)),
+        Err(error) => {
+            let again = Some(Again { request, written: Written::Nothing });
+            return Err(Returned { error: error.into(), again, is_stale: false });
+        }
     };
     let spare = Spare::of(&request, watched, connection.age);
     let failed = match watched.send(&mut connection, request).await {
@@ -112,35 +146,7 @@ pub(super) async fn exchange(
     if is_of_the_connection(failed.error()) {
         connection.retire();
     }
-    match spare.again(failed) {
-        // Rare, and boxed so that every request need not be large enough for it.
-        Ok(again) => {
-            drop(connection);
-            Box::pin(exchange_again(lease, again, watched, tries)).await
-        }
-        Err((error, again)) => Err(Unanswered { error: watched.blame(error), again }),
-    }
-}
-
-/// On another connection, after the first one turned out to have been closed.
-async fn exchange_again(
-    lease: &Lease,
-    mut again: Box<Request<RequestBody>>,
-    watched: &Watched,
-    tries: &mut Tries,
-) -> Result<Answer, Unanswered> {
-    TraceContext::renew(again.headers_mut());
-    tries.again(RetryReason::Stale);
-    tries.begin();
-    let mut connection = match tries.connected(lease.another(watched.protocol).await) {
-        Ok(connection) => connection,
-        Err(error) => return Err(Unanswered::unsent(error, again)),
-    };
-    let spare = Spare::of(&again, watched, connection.age);
-    match watched.send(&mut connection, again).await? {
-        Ok(response) => Ok(Answer { response: tries.answered(response), connection, spare }),
-        Err(failed) => Err(watched.blame(failed.into_error()).into()),
-    }
+    Err(spare.returned(failed, watched))
 }
 
 impl Watched {
@@ -239,34 +245,32 @@ impl Spare {
         }
     }
 
-    /// The request to send again to the same instance, if that is safe: hyper hands it back when it
+    /// The request is sent again to the same instance if that is safe: hyper hands it back when it
     /// wrote nothing of it; an instance may refuse a stream before it did anything with it (RFC 9113,
     /// section 8.7); and a method that may be repeated (RFC 9110, section 9.2.2) may meet a connection
-    /// that just ended. Else the error, with the request if another instance may be asked.
-    fn again(self, mut failed: Failed) -> Result<Box<Request<RequestBody>>, (hyper::Error, Option<Again>)> {
-        let stale = self.age == Age::Reused;
+    /// that just ended. Else another instance may be asked, where only the connection is to blame.
+    fn returned(self, mut failed: Failed, watched: &Watched) -> Returned {
+        let is_reused = self.age == Age::Reused;
         let unsent = failed.take_message().map(Box::new);
         let error = failed.into_error();
         if let Some(request) = unsent {
-            if stale || self.protocol == UpstreamProtocol::Http2 {
-                return Ok(request);
-            }
-            return Err((error, Some(Again { request, written: Written::Nothing })));
+            let is_stale = is_reused || self.protocol == UpstreamProtocol::Http2;
+            let again = Some(Again { request, written: Written::Nothing });
+            return Returned { error: watched.blame(error), again, is_stale };
         }
         let broke = self.idempotent && is_of_the_connection(&error);
-        let here = is_refused(&error) || (stale && broke);
-        match self.request().filter(|_| here || broke) {
-            Some(request) if here => Ok(request),
-            Some(request) => Err((error, Some(Again { request, written: Written::Something }))),
-            None => Err((error, None)),
-        }
+        let is_stale = is_refused(&error) || (is_reused && broke);
+        let request = if is_stale || broke { self.request() } else { None };
+        let again = request.map(|request| Again { request, written: Written::Something });
+        Returned { error: watched.blame(error), again, is_stale }
     }
 
     /// Nothing came in time, so another instance may be asked; anything else is not the instance's fault.
-    fn given_up(self, error: ExchangeError) -> Unanswered {
+    fn given_up(self, error: ExchangeError) -> Returned {
         let is_late = matches!(error, ExchangeError::Late);
         let request = if is_late { self.request() } else { None };
-        Unanswered { error, again: request.map(|request| Again { request, written: Written::Something }) }
+        let again = request.map(|request| Again { request, written: Written::Something });
+        Returned { error, again, is_stale: false }
     }
 
     /// Whether there is still all of it.

@@ -70,6 +70,27 @@ async fn what_may_have_been_acted_upon_is_repeated_only_if_that_is_safe() {
 }
 
 #[tokio::test]
+async fn an_instance_that_ends_is_one_try_however_many_connections_show_it() {
+    for _ in 0..12 {
+        // Its first answer is its only one: later it accepts, reads and closes.
+        let ending = Backend::new(|mut wire, number| async move {
+            let request = wire.read().await;
+            if let (Some(request), 0) = (request, number) {
+                wire.write(ok(&request.head)).await;
+                drop(wire.read().await);
+            }
+        })
+        .await;
+        let good = answering("204 No Content").await;
+        let mut world = World::with_policy(&RoutePolicy::default()).await;
+        world.set("order", &[(1, ending.address, Ready)]);
+        assert_eq!(world.send(GET).await.status(), 200);
+        world.set("order", &[(1, ending.address, Ready), (2, good.address, Ready)]);
+        assert_eq!(world.send(GET).await.status(), 204);
+    }
+}
+
+#[tokio::test]
 async fn no_answer_in_time_is_tried_again_where_the_policy_says_so() {
     let silent = Backend::new(|mut wire, _| async move { while wire.read().await.is_some() {} }).await;
     let timeouts = Timeouts { response: Duration::from_millis(600), ..Timeouts::default() };
