@@ -1,7 +1,7 @@
 //! Shows what happens as it happens: on a terminal each service has a line that moves until it
 //! settles; elsewhere each settled step is a line of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -34,6 +34,8 @@ pub struct Progress<'a> {
     history: History,
     /// The latest deployment of each service that was live.
     deployed: BTreeMap<String, u64>,
+    /// Services whose trouble was told, and not yet its end.
+    troubled: BTreeSet<String>,
 }
 
 impl<'a> Progress<'a> {
@@ -46,6 +48,7 @@ impl<'a> Progress<'a> {
             begun: BTreeMap::new(),
             history: History::default(),
             deployed: BTreeMap::new(),
+            troubled: BTreeSet::new(),
         }
     }
 
@@ -86,6 +89,7 @@ impl<'a> Progress<'a> {
             EventKind::EngineLost { reason } => {
                 self.note(Style::Bad, &format!("the engine went away: {reason}"))
             }
+            EventKind::Settled { ready, .. } => self.trouble_ended(ready),
             EventKind::EngineBack => self.note(Style::Good, "the engine answers again"),
             EventKind::Stopping => self.note(Style::Dim, "stopping"),
             EventKind::GatewayListening { .. }
@@ -96,7 +100,6 @@ impl<'a> Progress<'a> {
             | EventKind::DeploymentReached { .. }
             | EventKind::DeploymentEnded { .. }
             | EventKind::StepGivenUp { .. }
-            | EventKind::Settled { .. }
             | EventKind::Replaced
             | EventKind::Unknown => {}
         }
@@ -114,6 +117,8 @@ impl<'a> Progress<'a> {
     /// Why something is deployed is worth a line where nobody has just asked for it.
     fn deployment_begun(&mut self, beginning: &Beginning) {
         let Beginning { service, cause, .. } = beginning;
+        // What becomes of it is told.
+        self.troubled.remove(service);
         if matches!(cause, Cause::SourcesChanged { .. } | Cause::ManifestChanged { .. }) {
             self.note(Style::Dim, &format!("{service}: {}", escape_control(&cause.to_string())));
         }
@@ -125,6 +130,15 @@ impl<'a> Progress<'a> {
         let is_new = self.deployed.insert(service.clone(), *number).is_none_or(|last| last < *number);
         if is_new && !matches!(deployment.cause, Cause::FirstStart | Cause::Adopted) {
             self.note(Style::Good, &waterfall(deployment));
+        }
+    }
+
+    /// Of what was mended by going back to what serves, nothing else is to be seen.
+    fn trouble_ended(&mut self, ready: &[String]) {
+        for service in ready {
+            if self.troubled.remove(service) {
+                self.note(Style::Good, &format!("{service}: what serves is what is wanted again"));
+            }
         }
     }
 
@@ -157,6 +171,7 @@ impl<'a> Progress<'a> {
                 }
             }
             StepKind::Admit => {
+                self.troubled.remove(service);
                 let took = took(self.begun.remove(subject));
                 self.settle(service, Style::Good, &format!("{subject} ready ({took})"));
             }
@@ -174,6 +189,7 @@ impl<'a> Progress<'a> {
 
     fn failed(&mut self, service: &str, subject: &str, failure: &Failure) {
         self.begun.remove(subject);
+        self.troubled.insert(service.to_owned());
         self.settle(service, Style::Bad, &format!("{service}: {}", escape_control(&failure.message)));
         self.output(&failure.excerpt, failure.log.as_deref());
         if let Some(hint) = &failure.hint {

@@ -147,11 +147,14 @@ fn what_does_not_compile_leaves_the_old_one_serving_until_it_is_mended() {
 
 #[test]
 fn going_back_to_what_runs_deploys_nothing_and_ends_the_trouble() {
-    let shop = shop(&[edited("order")]);
+    let shop = files_of(&[edited("order")]);
+    let attached = shop.command(&["up"]).spawn();
+    attached.says("Ctrl-C stops it");
     save(&shop, "order", "check", "exit 1");
     until_told(&shop, "order", &["v1 first-start live", "v2 sources-changed failed"]);
     save(&shop, "order", "check", "true");
-    until(SOON, "the trouble's end", || shop.ps()["services"][0]["problem"].is_null().then_some(()));
+    attached.says("✓ order: what serves is what is wanted again");
+    assert_eq!(shop.ps()["services"][0]["problem"], Value::Null);
     assert_eq!(told(&shop, "order"), ["v1 first-start live", "v2 sources-changed failed"]);
 }
 
