@@ -35,12 +35,17 @@ impl HistoryStore {
         })
     }
 
-    /// The latest deployments, of one service or of all, newest first.
+    /// The latest deployments, of one service or of all, newest first. Those of one service are in the
+    /// order of their numbers: what led to a later one may have been noticed earlier, and clocks are put
+    /// back.
     pub fn latest(&self, service: Option<&str>, most: usize) -> Result<Vec<Deployment>, StoreError> {
         self.with("read the deployments", |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT document FROM deployments WHERE ?1 IS NULL OR service = ?1
-                 ORDER BY began_at DESC, number DESC LIMIT ?2",
+                "SELECT document FROM (
+                     SELECT document, number,
+                            max(began_at) OVER (PARTITION BY service ORDER BY number) AS not_before
+                     FROM deployments WHERE ?1 IS NULL OR service = ?1)
+                 ORDER BY not_before DESC, number DESC LIMIT ?2",
             )?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             read_all(statement.query_map(params![service, most], document)?)

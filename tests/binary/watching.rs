@@ -152,10 +152,15 @@ fn going_back_to_what_runs_deploys_nothing_and_ends_the_trouble() {
     attached.says("Ctrl-C stops it");
     save(&shop, "order", "check", "exit 1");
     until_told(&shop, "order", &["v1 first-start live", "v2 sources-changed failed"]);
+    // The next one is told after all that the failure led to.
+    save(&shop, "order", "check", "exit 2");
+    attached.says("ended with code 2");
+    assert!(!attached.stderr().contains("wanted again"), "{}", attached.stderr());
     save(&shop, "order", "check", "true");
     attached.says("✓ order: what serves is what is wanted again");
     assert_eq!(shop.ps()["services"][0]["problem"], Value::Null);
-    assert_eq!(told(&shop, "order"), ["v1 first-start live", "v2 sources-changed failed"]);
+    let failed = "v2 sources-changed failed";
+    assert_eq!(told(&shop, "order"), ["v1 first-start live", failed, failed]);
 }
 
 #[test]
@@ -184,7 +189,7 @@ fn a_touch_that_changes_nothing_deploys_nothing() {
 
 #[test]
 fn a_build_that_writes_its_own_sources_ends_and_is_named() {
-    let shop = shop(&[edited("order")]);
+    let shop = shop(&[edited("order"), edited("product")]);
     save(&shop, "order", "check", "date +%s%N > stamp.txt");
     let noticed = until_event(&shop, "noticed");
     assert_eq!(noticed["service"], "order");
@@ -194,7 +199,10 @@ fn a_build_that_writes_its_own_sources_ends_and_is_named() {
     save(&shop, "order", "notes", "hello");
     until(SOON, "another version", || (builds(&shop) > built).then_some(()));
     until_told_last(&shop, "order", "live");
-    assert!(builds(&shop) <= built + 2, "{} builds for one save", builds(&shop) - built);
+    // Once another one is served, what this build wrote was looked at, too; on a busy machine more than once.
+    save(&shop, "product", "notes", "hello");
+    until_told_last(&shop, "product", "v2 sources-changed live");
+    assert!(builds(&shop) <= built + 6, "{} builds for two saves", builds(&shop) - built);
 }
 
 #[test]
@@ -222,7 +230,7 @@ fn a_build_that_writes_another_file_each_time_ends_and_is_named() {
         ran.stdout.contains("\"notes\"").then_some(())
     });
     until_told_last(&shop, "order", "live");
-    assert!(builds(&shop) <= built + 2, "{} builds for one save", builds(&shop) - built);
+    assert!(builds(&shop) <= built + 6, "{} builds for one save", builds(&shop) - built);
 }
 
 #[test]

@@ -43,6 +43,18 @@ fn a_deployment_is_one_row_however_often_it_changes() {
 }
 
 #[test]
+fn a_later_deployment_of_a_service_is_newer_whenever_it_began() {
+    let store = HistoryStore::in_memory().unwrap();
+    let began_early = Deployment { began: over("order", 1).began, ..over("order", 4) };
+    store
+        .record(&[over("order", 1), over("cart", 2), over("order", 3), began_early, over("cart", 5)])
+        .unwrap();
+    let latest = names(&store.latest(None, 10).unwrap());
+    assert_eq!(latest, ["cart 5", "order 4", "order 3", "cart 2", "order 1"]);
+    assert_eq!(names(&store.latest(Some("order"), 2).unwrap()), ["order 4", "order 3"]);
+}
+
+#[test]
 fn the_oldest_make_room_but_what_is_not_over_stays() {
     let store = HistoryStore::in_memory().unwrap();
     store.record(&[deployment("order", 1, Outcome::Live), over("cart", 1)]).unwrap();
