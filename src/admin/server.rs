@@ -10,10 +10,13 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener;
 use axum::{Json, Router};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixListener;
+use tokio::net::unix::SocketAddr;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
 
 use super::wire::{Change, Control, Message};
 use crate::model::event::Event;
@@ -44,13 +47,40 @@ pub fn bind(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serves until `shutdown` completes.
+/// Serves whoever comes until `shut`, and those that came until `over`: from then on what was asked is
+/// still answered, and nothing else.
 pub async fn run(
     listener: UnixListener,
     control: Shared,
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    shut: CancellationToken,
+    over: CancellationToken,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(control)).with_graceful_shutdown(shutdown).await
+    let entrance = Entrance { listener, shut };
+    axum::serve(entrance, router(control)).with_graceful_shutdown(over.cancelled_owned()).await
+}
+
+/// A listener that takes nobody any more once it is shut; what it has taken is not its concern.
+struct Entrance {
+    listener: UnixListener,
+    shut: CancellationToken,
+}
+
+impl Listener for Entrance {
+    type Io = UnixStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
+        tokio::select! {
+            biased;
+            () = self.shut.cancelled() => std::future::pending().await,
+            // Nobody is lost by dropping the wait: who was not accepted is in the socket.
+            accepted = Listener::accept(&mut self.listener) => accepted,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
 }
 
 fn router(control: Shared) -> Router {

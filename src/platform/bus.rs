@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -15,15 +15,19 @@ use crate::model::event::{Event, EventKind};
 /// How many events are remembered, and how far behind a listener may fall before it misses some.
 const REMEMBERED: usize = 4096;
 
-pub struct Bus {
-    /// Taken for every event, so that history and stream have the same order.
-    history: Mutex<VecDeque<Event>>,
-    live: broadcast::Sender<Event>,
+pub struct Bus(Mutex<Inner>);
+
+/// Taken for every event, so that history and stream have the same order.
+struct Inner {
+    history: VecDeque<Event>,
+    /// `None` once it is closed.
+    live: Option<broadcast::Sender<Event>>,
 }
 
 impl Default for Bus {
     fn default() -> Self {
-        Self { history: Mutex::default(), live: broadcast::Sender::new(REMEMBERED) }
+        let live = Some(broadcast::Sender::new(REMEMBERED));
+        Self(Mutex::new(Inner { history: VecDeque::new(), live }))
     }
 }
 
@@ -31,22 +35,28 @@ impl Bus {
     /// Events as they happen; with `from_start`, those that are remembered come first. The stream
     /// ends with the bus. A listener that falls behind misses the oldest events.
     pub fn events(&self, from_start: bool) -> BoxStream<'static, Event> {
-        let history = self.history();
-        let past: Vec<Event> = if from_start { history.iter().cloned().collect() } else { Vec::new() };
-        let live = self.live.subscribe();
-        drop(history);
-        futures_util::stream::iter(past).chain(futures_util::stream::unfold(live, next)).boxed()
+        let inner = self.inner();
+        let past: Vec<Event> = if from_start { inner.history.iter().cloned().collect() } else { Vec::new() };
+        let live = inner.live.as_ref().map(broadcast::Sender::subscribe);
+        drop(inner);
+        let live = stream::iter(live).flat_map(|live| stream::unfold(live, next));
+        stream::iter(past).chain(live).boxed()
     }
 
     /// Those that are remembered, oldest first.
     #[must_use]
     pub fn past(&self) -> Vec<Event> {
-        self.history().iter().cloned().collect()
+        self.inner().history.iter().cloned().collect()
     }
 
-    fn history(&self) -> MutexGuard<'_, VecDeque<Event>> {
+    /// Ends all streams of it: there is nothing more to tell.
+    pub fn close(&self) {
+        self.inner().live = None;
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
         // Events are whole values: a panic elsewhere cannot leave half of one behind.
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,13 +75,15 @@ async fn next(mut live: broadcast::Receiver<Event>) -> Option<(Event, broadcast:
 impl Announcer for Bus {
     fn announce(&self, kind: EventKind) {
         let event = Event { at: SystemTime::now(), kind };
-        let mut history = self.history();
-        if history.len() == REMEMBERED {
-            history.pop_front();
+        let mut inner = self.inner();
+        if inner.history.len() == REMEMBERED {
+            inner.history.pop_front();
         }
-        history.push_back(event.clone());
-        // Nobody may be listening.
-        let _ = self.live.send(event);
+        inner.history.push_back(event.clone());
+        if let Some(live) = &inner.live {
+            // Nobody may be listening.
+            let _ = live.send(event);
+        }
     }
 }
 
@@ -89,7 +101,8 @@ mod tests {
         assert_eq!(events.next().await.unwrap().kind, EventKind::EngineBack);
         assert_eq!(events.next().await.unwrap().kind, EventKind::Stopping);
         assert_eq!(only_new.next().await.unwrap().kind, EventKind::Stopping);
-        drop(bus);
+        bus.close();
         assert_eq!(events.next().await, None);
+        assert_eq!(bus.events(true).count().await, 2, "what has happened can still be asked for");
     }
 }

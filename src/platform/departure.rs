@@ -78,10 +78,9 @@ impl Running {
         ending.0.tell(Farewell::Succeeded);
         sockets.let_go();
         drop((lock, post, runtime));
-        let told = admin.close();
         tasks.close();
         let done = async {
-            tokio::join!(tasks.wait(), told);
+            tokio::join!(tasks.wait(), admin.close());
             control.traffic.predecessor_gone().await;
         };
         tokio::select! {

@@ -225,7 +225,8 @@ impl Running {
         }
     }
 
-    /// Withdraws, drains and removes every instance, then closes the doors.
+    /// Withdraws, drains and removes every instance, then closes the doors. Whoever waits for an answer
+    /// is still given it.
     pub async fn stop(&self) -> Outcome {
         let outcome = tokio::select! {
             // Whichever is dropped leaves nothing undone: the other one removes the same instances.
@@ -238,6 +239,8 @@ impl Running {
         tokio::join!(self.tasks.wait(), self.control.traffic.dismiss_predecessor(DISMISSAL));
         self.ending.0.report();
         tokio::join!(write_access_log(&self.control), self.recorder.flush());
+        self.control.bus.close();
+        self.admin.close().await;
         outcome
     }
 
