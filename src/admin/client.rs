@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_ends_while_it_is_called_is_not_running() {
+    fn a_call_that_was_never_accepted_says_that_nobody_runs() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("admin.sock");
         let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();

@@ -21,7 +21,7 @@ Examples:
   msctl down --volumes --yes    their data and the accounts too
   msctl down --plan             show what would be removed")]
 pub struct Args {
-    /// Delete the services' data and the accounts too, for good
+    /// Delete the services' data, what failed ones printed, and the accounts too, for good
     #[arg(long, env = "MSCTL_VOLUMES", value_parser = switch)]
     volumes: bool,
     /// Show what would be removed, and remove nothing

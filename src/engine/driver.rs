@@ -179,7 +179,7 @@ impl Driver {
 
     fn saved(&mut self, saves: BTreeMap<ServiceName, Save>) -> Input {
         let services = saves.keys().cloned().collect();
-        // Where it is not known what was touched, nothing is known of why either.
+        // Where it is not known what was touched, or nothing of it has stayed, there is no cause to name.
         for (service, save) in saves.into_iter().filter(|(_, save)| !save.paths.is_empty()) {
             for path in &save.paths {
                 self.executor.saved(&service, path, save.detected);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::error::OpsError;
-use crate::admin::client::Client;
+use crate::admin::client::{Client, ClientError};
 use crate::manifest;
 use crate::model::name::{PlatformId, ServiceName};
 use crate::model::platform::Platform;
@@ -58,16 +58,18 @@ impl Context {
         Ok(folder::base(self.state_dir.as_deref(), self.xdg_state_home.as_deref())?)
     }
 
-    /// Nothing where the folder's platform runs under no other name than this one, which its manifest
-    /// has now.
+    /// Nothing where no process serves the folder's platform under another name than this one, which
+    /// its manifest has now.
     ///
     /// # Errors
-    /// [`OpsError::Renamed`] where it does.
+    /// [`OpsError::Renamed`] where one does, and when one is there and does not answer.
     pub async fn check_not_renamed(&self, platform: &PlatformId) -> Result<(), OpsError> {
         let known = folder::of_worktree(&self.state_base()?, &platform.worktree);
         for earlier in known.into_iter().filter(|known| known != platform) {
-            if self.client(&earlier)?.status().await.is_ok() {
-                return Err(OpsError::Renamed { runs_as: earlier.name });
+            match self.client(&earlier)?.status().await {
+                Ok(_) => return Err(OpsError::Renamed { runs_as: earlier.name }),
+                Err(ClientError::NotRunning) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! platform process.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::future::ready;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +96,15 @@ async fn lines(
     query: &LogQuery,
 ) -> Result<Option<BoxStream<'static, LogLine>>, OpsError> {
     match runtime.logs(instance, query).await {
-        Ok(lines) => Ok(Some(lines.filter_map(|line| async { line.ok() }).boxed())),
+        Ok(lines) => {
+            let instance = instance.clone();
+            let known = lines.filter_map(move |line| {
+                let broken =
+                    |error| tracing::warn!(%instance, %error, "its output cannot be read to the end");
+                ready(line.map_err(broken).ok())
+            });
+            Ok(Some(known.boxed()))
+        }
         Err(RuntimeError::NoSuchInstance(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }

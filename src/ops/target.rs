@@ -34,8 +34,8 @@ pub struct Terms {
 /// the user does not.
 ///
 /// # Errors
-/// As [`take`], and when it would leave running instances behind, on another runtime or under another
-/// name.
+/// As [`take`], and when it would leave running instances behind on another runtime, or a process that
+/// serves the platform under another name.
 pub async fn choose(
     context: &Context,
     platform: &PlatformId,

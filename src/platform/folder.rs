@@ -117,7 +117,7 @@ impl StateFolder {
         self.path.join("failures")
     }
 
-    /// Deletes that: it holds what services work with.
+    /// Deletes that: what services print may hold their data.
     ///
     /// # Errors
     /// When it is there still.

@@ -89,7 +89,7 @@ impl<'a> Progress<'a> {
             EventKind::EngineLost { reason } => {
                 self.note(Style::Bad, &format!("the engine went away: {reason}"))
             }
-            EventKind::Settled { ready, .. } => self.trouble_ended(ready),
+            EventKind::Settled { ready, failed, .. } => self.trouble_ended(ready, failed),
             EventKind::EngineBack => self.note(Style::Good, "the engine answers again"),
             EventKind::Stopping => self.note(Style::Dim, "stopping"),
             EventKind::GatewayListening { .. }
@@ -133,9 +133,10 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Of what was mended by going back to what serves, nothing else is to be seen.
-    fn trouble_ended(&mut self, ready: &[String]) {
-        for service in ready {
+    /// Of what was mended by going back to what serves, nothing else is to be seen. What failed may be
+    /// ready as well: by its earlier version.
+    fn trouble_ended(&mut self, ready: &[String], failed: &[String]) {
+        for service in ready.iter().filter(|service| !failed.contains(service)) {
             if self.troubled.remove(service) {
                 self.note(Style::Good, &format!("{service}: what serves is what is wanted again"));
             }

@@ -26,15 +26,15 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touch {
     /// Empty where it is not known which: at the first look at something, or when so much happened at
-    /// once that the kernel lost count.
+    /// once that the kernel lost count; and where nothing of it has stayed.
     pub paths: Sample,
     pub first: Instant,
     pub last: Instant,
 }
 
 /// The first few, by name, of the paths that were touched, and whether there were others. So the same
-/// paths give the same sample, in whatever order they were touched. Of what is in a folder that is new,
-/// the folder alone may be named.
+/// paths give the same sample, in whatever order they were touched, unless some came and went: those may
+/// have taken the place of others. Of what is in a folder that is new, the folder alone may be named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
     paths: BTreeSet<PathBuf>,

@@ -58,7 +58,8 @@ impl Kind {
         matches!(self, Self::Written | Self::Arrived | Self::Metadata)
     }
 
-    /// Whether nothing was there before, or nothing is known of that.
+    /// Whether nothing was there before, as far as that is known: what arrived may have taken the place
+    /// of another file.
     pub fn is_beginning(self) -> bool {
         matches!(self, Self::Made | Self::Arrived)
     }

@@ -26,8 +26,12 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 /// Where the output before the last rotation is.
 pub fn older(path: &Path) -> PathBuf {
+    beside(path, ".1")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".1");
+    name.push(suffix);
     PathBuf::from(name)
 }
 
@@ -52,9 +56,12 @@ fn rotate(path: &Path, limit: u64) -> io::Result<()> {
     // follower finds its place in the copy.
     let start = if length > 2 * limit { length - limit } else { 0 };
     current.seek(SeekFrom::Start(start))?;
-    let mut copy =
-        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(older(path))?;
+    let older = older(path);
+    let begun = beside(&older, ".new");
+    let mut copy = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&begun)?;
     io::copy(&mut (&current).take(2 * limit), &mut copy)?;
+    // Whoever reads the one before it reads on in that.
+    fs::rename(begun, older)?;
     current.set_len(0)
 }
 
