@@ -57,10 +57,14 @@ def lay_out(folder):
 
 
 def service_file(number, program):
-    calls = f'[calls]\nservices = ["s{number - 1}"]\n' if number % 10 else ""
+    calls = f'[calls]\nservices = ["s{number - 1}"]\n' if number % 10 != 1 else ""
     return f"""\
 [service]
 name = "s{number}"
+[build]
+strategy = "pack"
+command = "true"
+artifact = "$MSCTL_CACHE/s{number}"
 [process]
 command = "{program}"
 [run]
