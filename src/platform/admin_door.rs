@@ -110,6 +110,51 @@ mod tests {
         may_answer: Notify,
     }
 
+    #[async_trait::async_trait]
+    impl Control for Ending {
+        async fn change(&self, _: Change) -> Result<Outcome, Refusal> {
+            self.asked.notify_one();
+            self.may_answer.notified().await;
+            Err(Refusal::stopping())
+        }
+
+        fn events(&self, from_start: bool) -> BoxStream<'static, Event> {
+            self.bus.events(from_start)
+        }
+
+        async fn status(&self) -> PlatformStatus {
+            unreachable!("nobody asks for it")
+        }
+
+        async fn routes(&self) -> Vec<RouteRow> {
+            unreachable!("nobody asks for them")
+        }
+
+        async fn traffic(&self) -> TrafficReport {
+            unreachable!("nobody asks for it")
+        }
+
+        async fn metrics(&self) -> (&'static str, String) {
+            unreachable!("nobody asks for them")
+        }
+
+        async fn explain(&self, _: Question) -> Result<Explanation, Refusal> {
+            unreachable!("nobody asks for it")
+        }
+
+        async fn plan(&self, _: Option<BTreeSet<String>>) -> Result<String, Refusal> {
+            unreachable!("nobody asks for it")
+        }
+
+        fn past_events(&self) -> Vec<Event> {
+            self.bus.past()
+        }
+
+        fn stop(&self) {
+            unreachable!("nobody asks for it")
+        }
+    }
+
     struct Opened {
         door: AdminDoor,
         control: Arc<Ending>,
@@ -159,51 +204,6 @@ mod tests {
         assert_eq!(waiting.await, "HTTP/1.1 200 OK\r\n");
     }
 
-    #[async_trait::async_trait]
-    impl Control for Ending {
-        async fn change(&self, _: Change) -> Result<Outcome, Refusal> {
-            self.asked.notify_one();
-            self.may_answer.notified().await;
-            Err(Refusal::stopping())
-        }
-
-        fn events(&self, from_start: bool) -> BoxStream<'static, Event> {
-            self.bus.events(from_start)
-        }
-
-        async fn status(&self) -> PlatformStatus {
-            unreachable!("nobody asks for it")
-        }
-
-        async fn routes(&self) -> Vec<RouteRow> {
-            unreachable!("nobody asks for them")
-        }
-
-        async fn traffic(&self) -> TrafficReport {
-            unreachable!("nobody asks for it")
-        }
-
-        async fn metrics(&self) -> (&'static str, String) {
-            unreachable!("nobody asks for them")
-        }
-
-        async fn explain(&self, _: Question) -> Result<Explanation, Refusal> {
-            unreachable!("nobody asks for it")
-        }
-
-        async fn plan(&self, _: Option<BTreeSet<String>>) -> Result<String, Refusal> {
-            unreachable!("nobody asks for it")
-        }
-
-        fn past_events(&self) -> Vec<Event> {
-            self.bus.past()
-        }
-
-        fn stop(&self) {
-            unreachable!("nobody asks for it")
-        }
-    }
-
     #[tokio::test]
     async fn whoever_is_served_when_it_closes_is_told_the_end() {
         let Opened { door, control, socket, _folder } = opened();
@@ -217,6 +217,7 @@ mod tests {
         control.bus.close();
         control.may_answer.notify_one();
         door.close().await;
+        assert!(door.tasks.is_empty(), "it waits until they have heard it");
         let told = asking.await.unwrap();
         let [Message::Event(Event { kind: EventKind::Stopping, .. }), Message::Refused(refusal)] = &told[..]
         else {

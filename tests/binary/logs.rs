@@ -23,6 +23,8 @@ fn the_last_lines_of_every_service_are_data() {
     let last = shop.msctl(&["logs", "-n", "2"]).success();
     assert!(last.stdout.starts_with("order.v1.1 | line 200 \norder.v1.1 | listening on "), "{}", last.stdout);
     assert_eq!(last.stderr, "");
+    let wrong = shop.msctl(&["logs", "-n", "some"]).expect_code(2);
+    assert!(wrong.stderr.contains("write a number, or \"all\""), "{}", wrong.stderr);
     let wrong = shop.msctl(&["logs", "--since", "yesterday"]).expect_code(2);
     insta::assert_snapshot!(wrong.stderr, @r#"error: --since "yesterday" cannot be used: "yesterday" is no point in time; write how long ago ("10m", "1h 30m") or when ("2026-05-01T12:00:00Z")"#);
 }
